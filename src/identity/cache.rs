@@ -1,0 +1,476 @@
+//! `Cached`: one credential for many requests, fetched once.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+
+use arc_swap::ArcSwapOption;
+use futures::FutureExt as _;
+use futures::future::Shared;
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::source::TokenSource;
+use super::token::Token;
+use crate::clock::{Clock, Moment};
+use crate::error::{AuthError, AuthErrorKind};
+
+/// Keeps what a source returned until it expires or is rejected.
+///
+/// - A hit completes at once: no lock, no task switch, no allocation.
+/// - However many requests miss at the same moment, the source is asked once, and all of them get
+///   that one answer, success or failure.
+/// - The load runs on a tokio task of its own, so a request that gives up (a timeout, a closed
+///   connection) does not take it along: whoever comes next finds it under way or done.
+/// - A rejection evicts the value it names and no other: a late one cannot evict a newer value.
+///
+/// Clones share one cache. Dropping the last one stops a load that is under way.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_client_auth::{BearerTokenLayer, Cached, Token};
+///
+/// # async fn ask_the_issuer() -> Result<(String, u64), std::io::Error> { Ok(("t".into(), 60)) }
+/// let source = Cached::new(|| async {
+///     let (token, seconds) = ask_the_issuer().await?;
+///     Ok(Token::from(token).expires_in(Duration::from_secs(seconds)))
+/// });
+/// let layer = BearerTokenLayer::new("https://api.example.com", source)?;
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// # Errors
+///
+/// The source's own error; [`AuthErrorKind::Expired`] if it returned something that is over
+/// already; [`AuthErrorKind::Configuration`] outside a tokio runtime. A panic in the source is an
+/// [`AuthErrorKind::Source`] error, and the next request asks again.
+pub struct Cached<S, V = Token> {
+    state: Arc<State<S, V>>,
+}
+
+impl<S: Load<Token>> Cached<S, Token> {
+    /// Caches the tokens of `source`.
+    pub fn new(source: S) -> Self {
+        Self::with_clock(source, Clock::system())
+    }
+}
+
+impl<S, V> Cached<S, V>
+where
+    S: Load<V>,
+    V: Cacheable,
+{
+    /// Caches the values of `source` against a clock other than the system's: for tests, and for
+    /// platforms without one.
+    pub fn with_clock(source: S, clock: Clock) -> Self {
+        Self {
+            state: Arc::new(State {
+                source: Arc::new(source),
+                clock,
+                current: ArcSwapOption::const_empty(),
+                flight: Mutex::new(None),
+            }),
+        }
+    }
+
+    fn get(&self) -> CachedFuture<S, V> {
+        match self.state.fresh() {
+            Some(value) => CachedFuture {
+                state: Progress::Done(Some(Ok(value))),
+            },
+            None => self.state.join(),
+        }
+    }
+
+    fn evict(&self, rejected: &V) {
+        let current = self.state.current.load();
+        if let Some(value) = current.as_ref()
+            && value.is_same(rejected)
+        {
+            // Only if it is still this very value: a newer one may have landed in between.
+            self.state.current.compare_and_swap(&current, None);
+        }
+        self.state.source.rejected(rejected);
+    }
+}
+
+#[cfg(feature = "sigv4")]
+impl<P> Cached<P, crate::sigv4::SigningCredentials>
+where
+    P: aws_credential_types::provider::ProvideCredentials + 'static,
+{
+    /// Caches the credentials of any AWS credentials provider, the default chain of `aws-config`
+    /// among them, which does not cache by itself.
+    ///
+    /// ```
+    /// use aws_credential_types::Credentials;
+    /// use tower_client_auth::{Cached, SigV4Layer};
+    ///
+    /// # let provider = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+    /// let credentials = Cached::credentials(provider); // share it between layers by cloning
+    /// let orders = SigV4Layer::new("eu-west-1", "execute-api", credentials.clone())?;
+    /// let search = SigV4Layer::new("eu-west-1", "es", credentials)?;
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    pub fn credentials(provider: P) -> Self {
+        Self::with_clock(provider, Clock::system())
+    }
+}
+
+impl<S, V> Clone for Cached<S, V> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+impl<S, V> fmt::Debug for Cached<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").finish_non_exhaustive()
+    }
+}
+
+impl<S: Load<Token>> TokenSource for Cached<S, Token> {
+    type Future = CachedFuture<S, Token>;
+
+    fn token(&self) -> Self::Future {
+        self.get()
+    }
+
+    fn rejected(&self, token: &Token) {
+        self.evict(token);
+    }
+}
+
+#[cfg(feature = "sigv4")]
+impl<P> super::credentials::CredentialsSource for Cached<P, crate::sigv4::SigningCredentials>
+where
+    P: Load<crate::sigv4::SigningCredentials>,
+{
+    type Future = CachedFuture<P, crate::sigv4::SigningCredentials>;
+
+    fn credentials(&self) -> Self::Future {
+        self.get()
+    }
+
+    fn rejected(&self, credentials: &crate::sigv4::SigningCredentials) {
+        self.evict(credentials);
+    }
+}
+
+/// A pending value of a [`Cached`] source.
+pub struct CachedFuture<S, V> {
+    state: Progress<S, V>,
+}
+
+/// Nothing in it is ever pinned.
+impl<S, V> Unpin for CachedFuture<S, V> {}
+
+enum Progress<S, V> {
+    Done(Option<Result<V, AuthError>>),
+    Waiting {
+        /// Keeps the load alive while somebody waits for it.
+        cache: Arc<State<S, V>>,
+        flight: Shared<LoadTask<V>>,
+        restarts: u8,
+    },
+}
+
+/// How often one caller takes over a load whose runtime went away. Each time needs another runtime
+/// to stop at that very moment, so this only bounds the absurd.
+const MAX_RESTARTS: u8 = 3;
+
+impl<S, V> Future for CachedFuture<S, V>
+where
+    S: Load<V>,
+    V: Cacheable,
+{
+    type Output = Result<V, AuthError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let (cache, restarts) = match &mut self.state {
+                Progress::Done(answer) => {
+                    return Poll::Ready(answer.take().unwrap_or_else(|| Err(lost())));
+                }
+                Progress::Waiting {
+                    cache,
+                    flight,
+                    restarts,
+                } => match ready!(flight.poll_unpin(cx)) {
+                    Ok(value) => return Poll::Ready(Ok(value)),
+                    Err(Failure::Source(error)) => return Poll::Ready(Err(error)),
+                    Err(Failure::RuntimeStopped) if *restarts == MAX_RESTARTS => {
+                        return Poll::Ready(Err(lost()));
+                    }
+                    Err(Failure::RuntimeStopped) => {
+                        cache.forget(flight);
+                        (Arc::clone(cache), *restarts + 1)
+                    }
+                },
+            };
+            self.state = match cache.join().state {
+                Progress::Waiting { cache, flight, .. } => Progress::Waiting {
+                    cache,
+                    flight,
+                    restarts,
+                },
+                done => done,
+            };
+        }
+    }
+}
+
+impl<S, V> fmt::Debug for CachedFuture<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedFuture").finish_non_exhaustive()
+    }
+}
+
+struct State<S, V> {
+    source: Arc<S>,
+    clock: Clock,
+    current: ArcSwapOption<V>,
+    /// Taken on a miss only, and never across an await.
+    flight: Mutex<Option<Flight<V>>>,
+}
+
+struct Flight<V> {
+    result: Shared<LoadTask<V>>,
+    abort: AbortHandle,
+}
+
+impl<S, V> State<S, V>
+where
+    S: Load<V>,
+    V: Cacheable,
+{
+    fn fresh(&self) -> Option<V> {
+        let current = self.current.load();
+        let value = current.as_deref()?;
+        (!value.may_expire() || !value.has_expired(&self.clock.moment())).then(|| value.clone())
+    }
+
+    /// Waits for the load under way, or starts one.
+    fn join(self: &Arc<Self>) -> CachedFuture<S, V> {
+        let done = |answer| CachedFuture {
+            state: Progress::Done(Some(answer)),
+        };
+        let mut flight = self.lock();
+        // A load may have landed since the caller looked.
+        if let Some(value) = self.fresh() {
+            return done(Ok(value));
+        }
+        let result = match &*flight {
+            Some(flight) => flight.result.clone(),
+            None => match Handle::try_current() {
+                Ok(runtime) => {
+                    let task = runtime.spawn(Self::load(
+                        Arc::downgrade(self),
+                        Arc::clone(&self.source),
+                        self.clock.clone(),
+                    ));
+                    let abort = task.abort_handle();
+                    let result = LoadTask { task }.shared();
+                    *flight = Some(Flight {
+                        result: result.clone(),
+                        abort,
+                    });
+                    result
+                }
+                Err(_) => {
+                    return done(Err(AuthError::new(
+                        AuthErrorKind::Configuration,
+                        "`Cached` loads on a tokio task, and there is no tokio runtime here: \
+                         send the request from inside one",
+                    )));
+                }
+            },
+        };
+        CachedFuture {
+            state: Progress::Waiting {
+                cache: Arc::clone(self),
+                flight: result,
+                restarts: 0,
+            },
+        }
+    }
+
+    /// The task. It holds the cache weakly, so that dropping the cache ends it.
+    async fn load(cache: Weak<Self>, source: Arc<S>, clock: Clock) -> Result<V, AuthError> {
+        let landing = Landing { cache };
+        let start = clock.moment();
+        let value = source.load().await?.received(start);
+        if value.may_expire() && value.has_expired(&clock.moment()) {
+            return Err(AuthError::new(
+                AuthErrorKind::Expired,
+                "the source returned a credential that has expired already: \
+                 check the source, and this machine's clock",
+            ));
+        }
+        if let Some(cache) = landing.cache.upgrade() {
+            cache.current.store(Some(Arc::new(value.clone())));
+        }
+        Ok(value)
+    }
+
+    /// Drops a load that will never answer, unless somebody has replaced it already.
+    fn forget(&self, dead: &Shared<LoadTask<V>>) {
+        let mut flight = self.lock();
+        if flight.as_ref().is_some_and(|f| f.result.ptr_eq(dead)) {
+            *flight = None;
+        }
+    }
+}
+
+impl<S, V> State<S, V> {
+    fn lock(&self) -> MutexGuard<'_, Option<Flight<V>>> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, V> Drop for State<S, V> {
+    fn drop(&mut self) {
+        if let Some(flight) = self.lock().take() {
+            flight.abort.abort();
+        }
+    }
+}
+
+/// Makes room for the next load when this one ends, by returning, by panicking, or by its runtime
+/// going away.
+struct Landing<S, V> {
+    cache: Weak<State<S, V>>,
+}
+
+impl<S, V> Drop for Landing<S, V> {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.upgrade() {
+            // There is at most one load, so the one in the slot is this one.
+            drop(cache.lock().take());
+        }
+    }
+}
+
+/// The answer of a load's task.
+struct LoadTask<V> {
+    task: JoinHandle<Result<V, AuthError>>,
+}
+
+#[derive(Clone)]
+enum Failure {
+    Source(AuthError),
+    RuntimeStopped,
+}
+
+impl<V> Future for LoadTask<V> {
+    type Output = Result<V, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.task).poll(cx)) {
+            Ok(answer) => answer.map_err(Failure::Source),
+            // The panic's text is not ours to repeat: it may hold anything.
+            Err(error) if error.is_panic() => {
+                Err(Failure::Source(AuthError::transient("the source panicked")))
+            }
+            Err(_) => Err(Failure::RuntimeStopped),
+        })
+    }
+}
+
+fn lost() -> AuthError {
+    AuthError::transient("the load was lost: its async runtime stopped")
+}
+
+/// What a cache can hold: sealed, since it is about the crate's two kinds of credential.
+pub trait Cacheable: Clone + Send + Sync + sealed::Sealed + 'static {
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn received(self, start: Moment) -> Self;
+    #[doc(hidden)]
+    fn may_expire(&self) -> bool;
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn has_expired(&self, now: &Moment) -> bool;
+    #[doc(hidden)]
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+/// What a cache can load from: every [`TokenSource`] and every AWS credentials provider that can
+/// cross threads.
+pub trait Load<V>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn load(&self) -> impl Future<Output = Result<V, AuthError>> + Send;
+    #[doc(hidden)]
+    fn rejected(&self, value: &V) {
+        let _ = value;
+    }
+}
+
+impl<S> Load<Token> for S
+where
+    S: TokenSource + Send + Sync + 'static,
+    S::Future: Send,
+{
+    fn load(&self) -> impl Future<Output = Result<Token, AuthError>> + Send {
+        self.token()
+    }
+
+    fn rejected(&self, token: &Token) {
+        TokenSource::rejected(self, token);
+    }
+}
+
+#[cfg(feature = "sigv4")]
+impl<P> Load<crate::sigv4::SigningCredentials> for P
+where
+    P: aws_credential_types::provider::ProvideCredentials + 'static,
+{
+    async fn load(&self) -> Result<crate::sigv4::SigningCredentials, AuthError> {
+        use aws_credential_types::provider::error::CredentialsError;
+
+        let credentials = self
+            .provide_credentials()
+            .await
+            .map_err(|error| match error {
+                CredentialsError::CredentialsNotLoaded(_)
+                | CredentialsError::InvalidConfiguration(_) => AuthError::terminal(error),
+                _ => AuthError::transient(error),
+            })?;
+        crate::sigv4::SigningCredentials::new(credentials)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Token {}
+    #[cfg(feature = "sigv4")]
+    impl Sealed for crate::sigv4::SigningCredentials {}
+}
+
+macro_rules! cacheable {
+    ($type:ty) => {
+        #[allow(private_interfaces)]
+        impl Cacheable for $type {
+            fn received(self, start: Moment) -> Self {
+                <$type>::received(self, start)
+            }
+            fn may_expire(&self) -> bool {
+                <$type>::may_expire(self)
+            }
+            fn has_expired(&self, now: &Moment) -> bool {
+                <$type>::has_expired(self, now)
+            }
+            fn is_same(&self, other: &Self) -> bool {
+                <$type>::is_same(self, other)
+            }
+        }
+    };
+}
+
+cacheable!(Token);
+#[cfg(feature = "sigv4")]
+cacheable!(crate::sigv4::SigningCredentials);

@@ -1,0 +1,83 @@
+//! Where AWS credentials come from.
+
+use std::future::{Future, Ready, ready};
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+
+use crate::error::AuthError;
+use crate::sigv4::SigningCredentials;
+
+/// Hands out the AWS credentials for a request.
+///
+/// Implemented for [`SigningCredentials`] that never change and for `Cached` (feature `cache`)
+/// around any [`ProvideCredentials`](aws_credential_types::provider::ProvideCredentials), which is
+/// what [`SigV4Layer::from_provider`](crate::AuthorizeLayer::from_provider) builds. A provider is not
+/// a source by itself: asking one for every request is asking the metadata service or STS for every
+/// request.
+///
+/// The contract of [`TokenSource`](crate::TokenSource) holds here too.
+pub trait CredentialsSource {
+    /// The pending credentials.
+    type Future: Future<Output = Result<SigningCredentials, AuthError>>;
+
+    /// The credentials to sign with now.
+    fn credentials(&self) -> Self::Future;
+
+    /// The server rejected these credentials, so the next answer should be different ones.
+    ///
+    /// May be called several times, and late: compare with [`SigningCredentials::is_same`].
+    fn rejected(&self, credentials: &SigningCredentials) {
+        let _ = credentials;
+    }
+}
+
+impl CredentialsSource for SigningCredentials {
+    type Future = Ready<Result<SigningCredentials, AuthError>>;
+
+    fn credentials(&self) -> Self::Future {
+        ready(Ok(self.clone()))
+    }
+}
+
+impl<S: CredentialsSource + ?Sized> CredentialsSource for Arc<S> {
+    type Future = S::Future;
+
+    fn credentials(&self) -> Self::Future {
+        (**self).credentials()
+    }
+
+    fn rejected(&self, credentials: &SigningCredentials) {
+        (**self).rejected(credentials);
+    }
+}
+
+/// What [`SigV4Layer::new`](crate::AuthorizeLayer) takes for credentials: any
+/// [`CredentialsSource`], or plain [`Credentials`].
+pub trait IntoCredentialsSource {
+    /// The source it turns into.
+    type Source: CredentialsSource;
+
+    /// Turns it into a source.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SigningCredentials::new`], for plain credentials.
+    fn into_credentials_source(self) -> Result<Self::Source, AuthError>;
+}
+
+impl<S: CredentialsSource> IntoCredentialsSource for S {
+    type Source = S;
+
+    fn into_credentials_source(self) -> Result<S, AuthError> {
+        Ok(self)
+    }
+}
+
+impl IntoCredentialsSource for Credentials {
+    type Source = SigningCredentials;
+
+    fn into_credentials_source(self) -> Result<SigningCredentials, AuthError> {
+        SigningCredentials::new(self)
+    }
+}

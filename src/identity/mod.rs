@@ -1,0 +1,15 @@
+//! First floor: who the request is sent as, and where that knowledge comes from.
+
+#[cfg(feature = "cache")]
+mod cache;
+#[cfg(feature = "sigv4")]
+mod credentials;
+mod source;
+mod token;
+
+#[cfg(feature = "cache")]
+pub use cache::{Cacheable, Cached, CachedFuture, Load};
+#[cfg(feature = "sigv4")]
+pub use credentials::{CredentialsSource, IntoCredentialsSource};
+pub use source::{TokenFn, TokenFuture, TokenSource, token_fn};
+pub use token::{Token, TokenStyle};

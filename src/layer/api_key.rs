@@ -1,0 +1,298 @@
+//! API keys, in a header or in the query.
+
+use std::fmt;
+use std::future::{Ready, ready};
+
+use http::{HeaderName, HeaderValue, header, request};
+
+use super::bearer::keep_first;
+use super::guard::{Admission, Existing, Guard};
+use super::overrides::AuthOverride;
+use super::scope::Scope;
+use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough};
+use crate::clock::Clock;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::payload::PayloadHash;
+use crate::query;
+use crate::secret::{Secret, sensitive_header};
+
+/// Sends an API key with every request: `x-api-key: <key>`, as [API Gateway] expects it.
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_client_auth::ApiKeyLayer;
+///
+/// # fn client() -> impl Clone { tower::service_fn(|_: http::Request<String>| async {
+/// #     Ok::<_, std::io::Error>(http::Response::new(String::new())) }) }
+/// let service = ServiceBuilder::new()
+///     .layer(ApiKeyLayer::new("https://api.example.com", "da2-fakeApiId123456")?)
+///     .service(client());
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// In a header of another name, or in the query:
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_client_auth::ApiKeyLayer;
+///
+/// let layer = ApiKeyLayer::new("https://api.example.com", "da2-fakeApiId123456")?
+///     .header_name(HeaderName::from_static("ocp-apim-subscription-key"))?;
+/// let layer = ApiKeyLayer::new("https://maps.example.com", "AIzaFake")?.query("key")?;
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// Outside a `SigV4Layer` the key is signed along with the rest, for API Gateway methods that ask
+/// for both:
+///
+/// ```
+/// # #[cfg(feature = "sigv4")] {
+/// use aws_credential_types::Credentials;
+/// use tower::ServiceBuilder;
+/// use tower_client_auth::{ApiKeyLayer, SigV4Layer};
+///
+/// # let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+/// let origin = "https://abc123.execute-api.eu-west-1.amazonaws.com";
+/// let both = ServiceBuilder::new()
+///     .layer(ApiKeyLayer::new(origin, "da2-fakeApiId123456")?)
+///     .layer(SigV4Layer::new("eu-west-1", "execute-api", credentials)?);
+/// # }
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// The difference to `tower_http::set_header::SetRequestHeaderLayer`: that one sends its value to
+/// whatever host the request names, over plain http as well; and most redirect filters let
+/// `x-api-key` pass to other hosts.
+///
+/// # In the query
+///
+/// A URL with a key in it is a secret itself: it shows up in the server's logs, and in yours if you
+/// log URLs below this layer. Prefer a header where the API offers one.
+///
+/// [API Gateway]: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-key-source.html
+pub type ApiKeyLayer = AuthorizeLayer<ApiKey, Passthrough>;
+
+/// The header API Gateway reads the key from.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+impl AuthorizeLayer<ApiKey, Passthrough> {
+    /// Sends `key` to the origins of `scope`: an origin (`"https://host"`), an array of them, or a
+    /// [`Scope`].
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::MalformedCredential`] for an empty key or one that cannot stand in a header;
+    /// those of [`Scope::origin`]; [`AuthErrorKind::PlainText`] for plain http that was not allowed.
+    pub fn new<O>(scope: O, key: impl Into<Secret>) -> Result<Self, AuthError>
+    where
+        O: TryInto<Scope>,
+        AuthError: From<O::Error>,
+    {
+        let key = key.into();
+        let value = sensitive_header(
+            key.expose(),
+            "the API key",
+            AuthErrorKind::MalformedCredential,
+        )?;
+        Ok(Self::from_parts(
+            ApiKey {
+                key,
+                place: Place::Header {
+                    name: X_API_KEY,
+                    value,
+                },
+                guard: Guard::new(scope.try_into()?)?,
+            },
+            Passthrough,
+        ))
+    }
+}
+
+impl<P, I> AuthorizeLayer<ApiKey, P, I> {
+    /// Sends the key in another header.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] for a header that HTTP itself needs, such as `Host`.
+    pub fn header_name(mut self, name: HeaderName) -> Result<Self, AuthError> {
+        check_header_name(&name)?;
+        let value = sensitive_header(
+            self.authorizer_mut().key.expose(),
+            "the API key",
+            AuthErrorKind::MalformedCredential,
+        )?;
+        self.authorizer_mut().place = Place::Header { name, value };
+        Ok(self)
+    }
+
+    /// Sends the key as the query parameter `name`, percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] if the name is empty.
+    pub fn query(mut self, name: &str) -> Result<Self, AuthError> {
+        if name.is_empty() {
+            return Err(AuthError::new(
+                AuthErrorKind::Configuration,
+                "the query parameter for the API key has no name",
+            ));
+        }
+        let mut pair = query::encode(name);
+        pair.push('=');
+        pair.push_str(&query::encode(self.authorizer_mut().key.expose()));
+        self.authorizer_mut().place = Place::Query {
+            name: name.to_owned(),
+            pair: Secret::new(pair),
+        };
+        Ok(self)
+    }
+}
+
+/// The [`Authorizer`] of [`ApiKeyLayer`].
+#[derive(Clone)]
+pub struct ApiKey {
+    key: Secret,
+    place: Place,
+    guard: Guard,
+}
+
+#[derive(Clone)]
+enum Place {
+    Header {
+        name: HeaderName,
+        value: HeaderValue,
+    },
+    Query {
+        name: String,
+        pair: Secret,
+    },
+}
+
+impl Authorizer for ApiKey {
+    type Plan = ();
+    type Credential = ();
+    type Acquire = Ready<Result<(), AuthError>>;
+
+    fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
+        let resolved = match self.guard.admit(head, AuthOverride::of(head))? {
+            Admission::Cover(resolved) => resolved,
+            Admission::Leave(resolved) => {
+                resolved.commit(head);
+                return Ok(None);
+            }
+        };
+        if self.place.is_taken(head) {
+            match self.guard.existing() {
+                Existing::Keep => {
+                    resolved.commit(head);
+                    self.place.keep_first(head)?;
+                    return Ok(None);
+                }
+                Existing::Reject => return Err(Existing::refuse("an API key")),
+                Existing::Replace => {}
+            }
+        }
+        resolved.commit(head);
+        Ok(Some(((), Need::Head)))
+    }
+
+    fn acquire(&self, _plan: &()) -> Self::Acquire {
+        ready(Ok(()))
+    }
+
+    fn apply(
+        &self,
+        _plan: &mut (),
+        _credential: &(),
+        _payload: &PayloadHash,
+        head: &mut request::Parts,
+    ) -> Result<Applied, AuthError> {
+        match &self.place {
+            Place::Header { name, value } => {
+                head.headers.insert(name.clone(), value.clone());
+            }
+            Place::Query { name, pair } => {
+                let text = query::without(&head.uri, |other| query::is_named(other, name));
+                let text = Secret::new(query::append(text, pair.expose()));
+                head.uri = query::replace(&head.uri, text.expose())?;
+            }
+        }
+        Ok(Applied::default())
+    }
+}
+
+impl Place {
+    fn is_taken(&self, head: &request::Parts) -> bool {
+        match self {
+            Self::Header { name, .. } => head.headers.contains_key(name),
+            Self::Query { name, .. } => {
+                query::pairs(&head.uri).any(|pair| query::is_named(pair, name))
+            }
+        }
+    }
+
+    fn keep_first(&self, head: &mut request::Parts) -> Result<(), AuthError> {
+        match self {
+            Self::Header { name, .. } => keep_first(head, name),
+            Self::Query { name, .. } => {
+                let copies = query::pairs(&head.uri)
+                    .filter(|pair| query::is_named(pair, name))
+                    .count();
+                if copies > 1 {
+                    let mut seen = false;
+                    let text = query::without(&head.uri, |pair| {
+                        query::is_named(pair, name) && std::mem::replace(&mut seen, true)
+                    });
+                    head.uri = query::replace(&head.uri, &text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses headers whose meaning HTTP itself gives them.
+pub(super) fn check_header_name(name: &HeaderName) -> Result<(), AuthError> {
+    const RESERVED: [HeaderName; 9] = [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::EXPECT,
+        header::CONTENT_TYPE,
+    ];
+    if RESERVED.contains(name) {
+        return Err(AuthError::new(
+            AuthErrorKind::Configuration,
+            format!("`{name}` has a meaning of its own and cannot carry a credential"),
+        ));
+    }
+    Ok(())
+}
+
+#[allow(private_interfaces)]
+impl Guarded for ApiKey {
+    fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// A key knows no time.
+    fn set_clock(&mut self, _clock: Clock) {}
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place: &dyn fmt::Debug = match &self.place {
+            Place::Header { name, .. } => name,
+            Place::Query { name, .. } => name,
+        };
+        f.debug_struct("ApiKey")
+            .field("key", &self.key)
+            .field("place", place)
+            .field("guard", &self.guard)
+            .finish()
+    }
+}

@@ -1,0 +1,238 @@
+//! Bearer tokens from any source.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderName, StatusCode, header, request, response};
+
+use super::acquire::Acquire;
+use super::api_key::check_header_name;
+use super::guard::{Admission, Existing, Guard};
+use super::overrides::AuthOverride;
+use super::scope::Scope;
+use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Verdict};
+use crate::clock::Clock;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::{Token, TokenSource, TokenStyle};
+use crate::payload::PayloadHash;
+
+/// Sends a token with every request: `Authorization: Bearer <token>`.
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_client_auth::{BearerTokenLayer, Token};
+///
+/// # fn client() -> impl Clone { tower::service_fn(|_: http::Request<String>| async {
+/// #     Ok::<_, std::io::Error>(http::Response::new(String::new())) }) }
+/// let token = Token::new("mF_9.B5f-4.1JqM")?;
+/// let service = ServiceBuilder::new()
+///     .layer(BearerTokenLayer::new("https://api.example.com", token)?)
+///     .service(client());
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// A token that has to be fetched, kept in a cache; sent verbatim, in a header of its own, and
+/// fetched again once when the server says 401:
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_client_auth::{BearerTokenLayer, CloneBody, TokenStyle};
+///
+/// # async fn fetch() -> Result<String, std::io::Error> { Ok("t".into()) }
+/// let source = || async { Ok(fetch().await?) };
+/// # #[cfg(feature = "cache")]
+/// let source = tower_client_auth::Cached::new(source);
+/// let layer = BearerTokenLayer::new("https://api.example.com", source)?
+///     .style(TokenStyle::Raw)
+///     .header_name(HeaderName::from_static("x-id-token"))?
+///     .retry_rejected(CloneBody);
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// The difference to `tower_http::auth::AddAuthorizationLayer`: that one holds one value for good
+/// and sends it to whatever host the request names; this one asks a source, heeds expiry and
+/// rejection, and sends nothing out of scope.
+///
+/// # Errors
+///
+/// The source's own; [`AuthErrorKind::MalformedCredential`] for a token that cannot stand in a
+/// header; [`AuthErrorKind::Expired`] for one that is over: an expired token is never sent.
+pub type BearerTokenLayer<T, P = Passthrough> = AuthorizeLayer<Bearer<T>, P>;
+
+impl<T: TokenSource> AuthorizeLayer<Bearer<T>, Passthrough> {
+    /// Sends the tokens of `source` to the origins of `scope`: an origin (`"https://host"`), an
+    /// array of them, or a [`Scope`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Scope::origin`]; [`AuthErrorKind::PlainText`] for plain http that was not allowed.
+    pub fn new<O>(scope: O, source: T) -> Result<Self, AuthError>
+    where
+        O: TryInto<Scope>,
+        AuthError: From<O::Error>,
+    {
+        Ok(Self::from_parts(
+            Bearer {
+                source: Arc::new(source),
+                style: TokenStyle::default(),
+                header: header::AUTHORIZATION,
+                guard: Guard::new(scope.try_into()?)?,
+                clock: Clock::system(),
+            },
+            Passthrough,
+        ))
+    }
+}
+
+impl<T, P, I> AuthorizeLayer<Bearer<T>, P, I> {
+    /// `Bearer <token>`, the default, or the token verbatim.
+    pub fn style(mut self, style: TokenStyle) -> Self {
+        self.authorizer_mut().style = style;
+        self
+    }
+
+    /// The header the token goes into, instead of `Authorization`.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] for a header that HTTP itself needs, such as `Host`.
+    pub fn header_name(mut self, name: HeaderName) -> Result<Self, AuthError> {
+        check_header_name(&name)?;
+        self.authorizer_mut().header = name;
+        Ok(self)
+    }
+}
+
+/// The [`Authorizer`] of [`BearerTokenLayer`].
+pub struct Bearer<T> {
+    source: Arc<T>,
+    style: TokenStyle,
+    header: HeaderName,
+    guard: Guard,
+    clock: Clock,
+}
+
+/// What a bearer layer decided about a request.
+#[derive(Debug)]
+pub struct BearerPlan {
+    token: Option<Token>,
+}
+
+impl<T: TokenSource> Authorizer for Bearer<T> {
+    type Plan = BearerPlan;
+    type Credential = Token;
+    type Acquire = Acquire<T::Future, Token>;
+
+    fn cover(&self, head: &mut request::Parts) -> Result<Option<(BearerPlan, Need)>, AuthError> {
+        let overrides = AuthOverride::of(head);
+        let resolved = match self.guard.admit(head, overrides)? {
+            Admission::Cover(resolved) => resolved,
+            Admission::Leave(resolved) => {
+                resolved.commit(head);
+                return Ok(None);
+            }
+        };
+        let token = overrides.and_then(AuthOverride::own_token).cloned();
+        if head.headers.contains_key(&self.header) {
+            match self.guard.existing() {
+                Existing::Keep => {
+                    resolved.commit(head);
+                    keep_first(head, &self.header);
+                    return Ok(None);
+                }
+                Existing::Reject => return Err(Existing::refuse("a token")),
+                // Replaced when the token is there.
+                Existing::Replace => {}
+            }
+        }
+        resolved.commit(head);
+        Ok(Some((BearerPlan { token }, Need::Head)))
+    }
+
+    fn acquire(&self, plan: &BearerPlan) -> Self::Acquire {
+        match &plan.token {
+            Some(token) => Acquire::own(token.clone()),
+            None => Acquire::source(self.source.token()),
+        }
+    }
+
+    fn apply(
+        &self,
+        _plan: &mut BearerPlan,
+        token: &Token,
+        _payload: &PayloadHash,
+        head: &mut request::Parts,
+    ) -> Result<Applied, AuthError> {
+        if token.may_expire() && token.has_expired(&self.clock.moment()) {
+            return Err(AuthError::new(
+                AuthErrorKind::Expired,
+                "the token has expired and the source has no newer one; the request was not sent",
+            ));
+        }
+        let value = token.header(self.style)?;
+        head.headers.insert(self.header.clone(), value);
+        Ok(Applied::default())
+    }
+
+    fn judge(
+        &self,
+        plan: &BearerPlan,
+        _token: &Token,
+        head: &response::Parts,
+        _peeked: Option<&[u8]>,
+    ) -> Verdict {
+        // A token the caller brought is the caller's to renew.
+        if head.status == StatusCode::UNAUTHORIZED && plan.token.is_none() {
+            Verdict::Refresh
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    fn reject(&self, _plan: &BearerPlan, token: &Token) {
+        self.source.rejected(token);
+    }
+}
+
+/// Leaves one copy of a header that is there.
+pub(super) fn keep_first(head: &mut request::Parts, name: &HeaderName) {
+    if let http::header::Entry::Occupied(mut entry) = head.headers.entry(name)
+        && entry.iter().nth(1).is_some()
+    {
+        let first = entry.get().clone();
+        entry.insert(first);
+    }
+}
+
+#[allow(private_interfaces)]
+impl<T> Guarded for Bearer<T> {
+    fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+}
+
+impl<T> Clone for Bearer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            style: self.style,
+            header: self.header.clone(),
+            guard: self.guard.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Bearer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("header", &self.header)
+            .field("style", &self.style)
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
+    }
+}

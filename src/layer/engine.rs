@@ -1,0 +1,458 @@
+//! The engine: one layer, one service, and the trait that makes a scheme of it.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, request, response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::{Passthrough, PreparePayload};
+use super::future::ResponseFuture;
+use super::guard::{Existing, Guard};
+use super::inspect::{HeadOnly, Inspect};
+use super::scope::Scope;
+use crate::clock::Clock;
+use crate::error::{AuthError, BoxError};
+use crate::payload::PayloadHash;
+
+/// An authorization scheme: which requests it covers, where its credential comes from, and how that
+/// is put on a request.
+///
+/// The engine drives it, one request at a time:
+///
+/// 1. [`cover`](Authorizer::cover) decides whether the request is any of its business, and what it
+///    needs of the body;
+/// 2. the body is made ready;
+/// 3. [`acquire`](Authorizer::acquire) gets the credential, the only step that may wait;
+/// 4. [`apply`](Authorizer::apply) puts it on the unsigned head;
+/// 5. [`judge`](Authorizer::judge) looks at the answer, and [`reject`](Authorizer::reject) hears of
+///    a rejection.
+///
+/// # A scheme of one's own
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::future::{Ready, ready};
+///
+/// use http::{HeaderValue, request};
+/// use tower_client_auth::{
+///     Applied, AuthError, AuthErrorKind, AuthorizeLayer, Authorizer, Need, PayloadHash,
+/// };
+///
+/// /// Tells the server what the body should hash to, and where the request came from.
+/// #[derive(Clone)]
+/// struct Digest {
+///     sender: HeaderValue,
+/// }
+///
+/// impl Authorizer for Digest {
+///     type Plan = ();
+///     type Credential = HeaderValue;
+///     type Acquire = Ready<Result<HeaderValue, AuthError>>;
+///
+///     fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
+///         // Custom schemes guard their own origins.
+///         let ours = head.uri.host() == Some("api.example.com");
+///         Ok(ours.then_some(((), Need::Payload)))
+///     }
+///
+///     fn acquire(&self, _plan: &()) -> Self::Acquire {
+///         ready(Ok(self.sender.clone()))
+///     }
+///
+///     fn apply(
+///         &self,
+///         _plan: &mut (),
+///         sender: &HeaderValue,
+///         payload: &PayloadHash,
+///         head: &mut request::Parts,
+///     ) -> Result<Applied, AuthError> {
+///         let digest = HeaderValue::try_from(payload.to_string())
+///             .map_err(|e| AuthError::new(AuthErrorKind::Request, "no digest").with_source(e))?;
+///         head.headers.insert("x-digest", digest);
+///         head.headers.insert("x-sender", sender.clone());
+///         Ok(Applied::default())
+///     }
+/// }
+///
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # use tower::{ServiceBuilder, ServiceExt};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_client_auth::BoxError> {
+/// use tower_client_auth::Buffer;
+///
+/// let client = ServiceBuilder::new()
+///     .layer(
+///         AuthorizeLayer::with_authorizer(Digest { sender: HeaderValue::from_static("me") })
+///             .payload(Buffer::default()),
+///     )
+///     .service_fn(|request: Request<_>| async move {
+///         # drop::<Request<tower_client_auth::AuthBody<Full<Bytes>>>>(Request::from_parts(request.into_parts().0, tower_client_auth::AuthBody::default()));
+///         Ok::<_, Infallible>(Response::new("the server's answer"))
+///     });
+/// let request = Request::put("https://api.example.com/x").body(Full::<Bytes>::from("hello"))?;
+/// assert_eq!(client.oneshot(request).await?.into_body(), "the server's answer");
+/// # Ok(())
+/// # }
+/// ```
+pub trait Authorizer {
+    /// What was decided about one request.
+    type Plan;
+    /// What is put on it.
+    type Credential;
+    /// The pending credential.
+    type Acquire: Future<Output = Result<Self::Credential, AuthError>>;
+
+    /// Decides about a request. `None` leaves it alone: it is sent as it is.
+    ///
+    /// May complete a relative URI. On an error nothing is sent, and the head must be as it was.
+    fn cover(&self, head: &mut request::Parts) -> Result<Option<(Self::Plan, Need)>, AuthError>;
+
+    /// Gets the credential. Called after the body is ready, and a second time for a replay.
+    fn acquire(&self, plan: &Self::Plan) -> Self::Acquire;
+
+    /// Puts the credential on the head. Called again for a replay, with a head as it was before the
+    /// first time.
+    ///
+    /// On an error nothing is sent, and the head must be as it was: build aside, assign at the end.
+    fn apply(
+        &self,
+        plan: &mut Self::Plan,
+        credential: &Self::Credential,
+        payload: &PayloadHash,
+        head: &mut request::Parts,
+    ) -> Result<Applied, AuthError>;
+
+    /// Looks at a response, at its head and at whatever the layer peeked of its body. The default
+    /// accepts all.
+    fn judge(
+        &self,
+        plan: &Self::Plan,
+        credential: &Self::Credential,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Verdict {
+        let _ = (plan, credential, head, peeked);
+        Verdict::Accept
+    }
+
+    /// Hears of every [`Verdict::Refresh`], whether or not the request is sent again.
+    fn reject(&self, plan: &Self::Plan, credential: &Self::Credential) {
+        let _ = (plan, credential);
+    }
+}
+
+/// What applying a credential needs of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// Nothing: the body streams through. [`Authorizer::apply`] is given
+    /// [`PayloadHash::Unsigned`], which says nothing.
+    Head,
+    /// The hash of the whole body, so it is read first.
+    Payload,
+    /// A hash that is known already: the body streams through.
+    Hashed(PayloadHash),
+}
+
+/// What [`Authorizer::apply`] leaves for the body: nothing yet, the default.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Applied {}
+
+/// What a response says about the credential it was asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing to be done: the response is the caller's.
+    Accept,
+    /// The credential was rejected; another one may do.
+    Refresh,
+    /// The credential is good and the way it was applied was not: the clock was off. Applying it
+    /// again may do.
+    Resync,
+}
+
+/// Adds an [`Authorizer`] to a service: the one layer behind [`SigV4Layer`], [`BearerTokenLayer`]
+/// and [`ApiKeyLayer`], and behind schemes of one's own.
+///
+/// # Where it goes
+///
+/// What changes URI, headers or body goes above it, what repeats a single attempt below:
+///
+/// ```text
+///            request
+///               │
+///      ┌────────▼─────────┐
+///      │      Trace       │   sees the request without credentials
+///      │ ┌──────────────┐ │
+///      │ │FollowRedirect│ │   every hop passes the scope again
+///      │ │ ┌──────────┐ │ │
+///      │ │ │  Retry   │ │ │   every attempt gets a fresh signature
+///      │ │ │┌────────┐│ │ │
+///      │ │ ││  Auth  ││ │ │   ← here
+///      │ │ ││┌──────┐││ │ │
+///      │ │ │││Timeout│││ │ │   per attempt; does not cut a token fetch short
+///      │ │ ││└──────┘││ │ │
+///      │ │ │└────────┘│ │ │
+///      │ │ └──────────┘ │ │
+///      │ └──────────────┘ │
+///      └────────┬─────────┘
+///           transport
+/// ```
+///
+/// A redirect layer *below* this one repeats the headers it was given, wherever the server sends
+/// it, and the scope has no say in it. If it must be there, give it the policy of feature
+/// `redirect`.
+///
+/// # What it does to a service
+///
+/// - Errors of the service below come through untouched inside [`BoxError`]; its own are
+///   [`AuthError`]s, and then nothing was sent.
+/// - `poll_ready` is the inner service's. The readied service is held while the body is read and
+///   the credential fetched, so a source must not fetch through it.
+/// - A request that is [out of scope](Scope) is forwarded as it is.
+///
+/// [`SigV4Layer`]: crate::SigV4Layer
+/// [`BearerTokenLayer`]: crate::BearerTokenLayer
+/// [`ApiKeyLayer`]: crate::ApiKeyLayer
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct AuthorizeLayer<A, P = Passthrough, I = HeadOnly> {
+    shared: Shared<A, P, I>,
+}
+
+/// What all requests of one service have in common.
+#[derive(Clone)]
+pub(crate) struct Shared<A, P, I> {
+    pub(crate) authorizer: A,
+    pub(crate) payload: P,
+    pub(crate) inspect: I,
+    pub(crate) replay: bool,
+}
+
+impl<A> AuthorizeLayer<A> {
+    /// A layer for an [`Authorizer`] of one's own, over bodies that are not touched.
+    pub fn with_authorizer(authorizer: A) -> Self {
+        Self::from_parts(authorizer, Passthrough)
+    }
+}
+
+impl<A, P> AuthorizeLayer<A, P> {
+    pub(crate) fn from_parts(authorizer: A, payload: P) -> Self {
+        Self {
+            shared: Shared {
+                authorizer,
+                payload,
+                inspect: HeadOnly,
+                replay: false,
+            },
+        }
+    }
+}
+
+impl<A, P, I> AuthorizeLayer<A, P, I> {
+    /// How bodies are made ready: [`Passthrough`], [`CloneBody`](crate::CloneBody) or
+    /// [`Buffer`](crate::Buffer) with a limit of one's own.
+    pub fn payload<Q>(self, payload: Q) -> AuthorizeLayer<A, Q, I> {
+        AuthorizeLayer {
+            shared: Shared {
+                authorizer: self.shared.authorizer,
+                payload,
+                inspect: self.shared.inspect,
+                replay: self.shared.replay,
+            },
+        }
+    }
+
+    /// Answers a rejected credential with a new one: the request is sent a second time, and never a
+    /// third.
+    ///
+    /// `payload` says how the body is had again: [`CloneBody`](crate::CloneBody) clones it before
+    /// sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where it
+    /// cannot be had again, where there is no newer credential, and where the second answer is a
+    /// rejection too, the caller gets the server's answer as it came.
+    ///
+    /// Off by default: it costs a clone of the head for every request.
+    pub fn retry_rejected<Q>(self, payload: Q) -> AuthorizeLayer<A, Q, I> {
+        let mut layer = self.payload(payload);
+        layer.shared.replay = true;
+        layer
+    }
+
+    pub(crate) fn authorizer_mut(&mut self) -> &mut A {
+        &mut self.shared.authorizer
+    }
+}
+
+/// Settings that all schemes of this crate have.
+impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
+    /// The origins the credential may go to, in place of those the layer was built with.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::PlainText`](crate::AuthErrorKind::PlainText) if it names plain http without
+    /// allowing it; [`AuthErrorKind::Configuration`](crate::AuthErrorKind::Configuration) if it is
+    /// malformed or excludes the default origin.
+    pub fn scope<O>(mut self, scope: O) -> Result<Self, AuthError>
+    where
+        O: TryInto<Scope>,
+        AuthError: From<O::Error>,
+    {
+        self.guard().set_scope(scope.try_into()?)?;
+        Ok(self)
+    }
+
+    /// Where requests go whose URI is only a path, as tonic's generated clients and some proxies
+    /// send them. The URI is completed, so that the service below cannot send the credential
+    /// anywhere else.
+    ///
+    /// A `Host` header is no substitute: a proxy's is the stranger's to choose.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`](crate::AuthErrorKind::Configuration) if it is no origin, or
+    /// outside the layer's scope.
+    pub fn default_origin(mut self, origin: &str) -> Result<Self, AuthError> {
+        self.guard().set_default_origin(origin)?;
+        Ok(self)
+    }
+
+    /// Lets a request's `Host` header differ from its URI, and has it signed. For VPC endpoints,
+    /// whose URI names the endpoint and whose `Host` names the API.
+    ///
+    /// The scope still goes by the URI: that is where the connection goes.
+    pub fn allow_host_header(mut self) -> Self {
+        self.guard().set_allow_host_header();
+        self
+    }
+
+    /// What happens to a credential the request already carries.
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.guard().set_existing(existing);
+        self
+    }
+
+    /// The clock for signatures and expiries. A `Cached` source has a clock of its own.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.authorizer_mut().set_clock(clock.into());
+        self
+    }
+
+    fn guard(&mut self) -> &mut Guard {
+        self.authorizer_mut().guard_mut()
+    }
+}
+
+/// A scheme with the common checks; crate-private by its types.
+#[allow(private_interfaces)]
+pub trait Guarded {
+    #[doc(hidden)]
+    fn guard_mut(&mut self) -> &mut Guard;
+    #[doc(hidden)]
+    fn set_clock(&mut self, clock: Clock);
+}
+
+impl<A: fmt::Debug, P: fmt::Debug, I> fmt::Debug for AuthorizeLayer<A, P, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.debug("AuthorizeLayer", f)
+    }
+}
+
+impl<A: fmt::Debug, P: fmt::Debug, I> Shared<A, P, I> {
+    fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("authorizer", &self.authorizer)
+            .field("payload", &self.payload)
+            .field("retry_rejected", &self.replay)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, A: Clone, P: Clone, I: Clone> Layer<S> for AuthorizeLayer<A, P, I> {
+    type Service = Authorize<S, A, P, I>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Authorize {
+            inner,
+            shared: Arc::new(self.shared.clone()),
+        }
+    }
+}
+
+/// The service that [`AuthorizeLayer`] makes of another.
+pub struct Authorize<S, A, P = Passthrough, I = HeadOnly> {
+    inner: S,
+    shared: Arc<Shared<A, P, I>>,
+}
+
+impl<S, A, P, I> Authorize<S, A, P, I> {
+    /// The service below.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service below.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service below, without the authorization.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Clone, A, P, I> Clone for Authorize<S, A, P, I> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: fmt::Debug, A: fmt::Debug, P: fmt::Debug, I> fmt::Debug for Authorize<S, A, P, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.debug("Authorize", f)
+    }
+}
+
+impl<S, A, P, I, B, R> Service<Request<B>> for Authorize<S, A, P, I>
+where
+    A: Authorizer,
+    P: PreparePayload<B>,
+    I: Inspect<R>,
+    S: Service<Request<P::Body>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<I::Body>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, A, P, I, B, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to call; its clone has no such promise and
+        // stays behind for the next request.
+        let clone = self.inner.clone();
+        let service = mem::replace(&mut self.inner, clone);
+        let shared = Arc::clone(&self.shared);
+        let (mut head, body) = request.into_parts();
+        match shared.authorizer.cover(&mut head) {
+            Ok(Some((plan, need))) => {
+                ResponseFuture::covered(shared, service, head, body, plan, need)
+            }
+            Ok(None) => ResponseFuture::bypassing(shared, service, head, body),
+            Err(error) => ResponseFuture::failed(shared, service, error),
+        }
+    }
+}

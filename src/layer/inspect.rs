@@ -1,0 +1,43 @@
+//! How much of a response a verdict may look at.
+
+use std::future::{Future, Ready, ready};
+
+use http::Response;
+
+/// How much of a response is read before it is judged. [`HeadOnly`] is all there is so far.
+///
+/// Sealed: what happens to a body on its way to the caller is the engine's business.
+pub trait Inspect<R>: sealed::Sealed {
+    /// The body the caller gets.
+    type Body;
+    /// Resolves to the response and what was peeked of its body.
+    type Future: Future<Output = (Response<Self::Body>, Option<bytes::Bytes>)>;
+
+    /// Looks at a response that is about to be judged.
+    fn inspect(&self, response: Response<R>) -> Self::Future;
+
+    /// The response to a request that was left alone.
+    fn bypass(&self, response: Response<R>) -> Response<Self::Body>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::HeadOnly {}
+}
+
+/// Status and headers are judged, the body goes to the caller as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadOnly;
+
+impl<R> Inspect<R> for HeadOnly {
+    type Body = R;
+    type Future = Ready<(Response<R>, Option<bytes::Bytes>)>;
+
+    fn inspect(&self, response: Response<R>) -> Self::Future {
+        ready((response, None))
+    }
+
+    fn bypass(&self, response: Response<R>) -> Response<R> {
+        response
+    }
+}

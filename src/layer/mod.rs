@@ -1,0 +1,33 @@
+//! Second floor: the tower layers, and the engine they share.
+
+mod acquire;
+mod api_key;
+mod bearer;
+mod body;
+mod engine;
+mod future;
+mod guard;
+mod inspect;
+mod overrides;
+mod scope;
+#[cfg(feature = "sigv4")]
+mod sigv4;
+
+pub use acquire::Acquire;
+pub use api_key::{ApiKey, ApiKeyLayer};
+pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
+pub use body::{
+    AuthBody, Buffer, BufferFuture, Buffered, CloneBody, Passthrough, PreparePayload, Prepared,
+};
+pub use engine::{Applied, Authorize, AuthorizeLayer, Authorizer, Guarded, Need, Verdict};
+pub use future::ResponseFuture;
+pub use guard::Existing;
+pub use inspect::{HeadOnly, Inspect};
+pub use overrides::AuthOverride;
+pub use scope::Scope;
+#[cfg(feature = "sigv4")]
+pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};
+
+pub(crate) use engine::Shared;
+#[cfg(feature = "redirect")]
+pub(crate) use scope::Target;

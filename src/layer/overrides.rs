@@ -1,0 +1,113 @@
+//! What a single request may say about its own authorization.
+
+use http::{Extensions, request};
+
+#[cfg(feature = "sigv4")]
+use crate::error::AuthError;
+use crate::identity::Token;
+use crate::payload::PayloadHash;
+#[cfg(feature = "sigv4")]
+use crate::sigv4::SigningCredentials;
+
+/// A request extension that changes how the layers authorize this one request.
+///
+/// ```
+/// use tower_client_auth::{AuthOverride, Token};
+///
+/// let mut request = http::Request::get("https://api.example.com/health").body(())?;
+/// request.extensions_mut().insert(AuthOverride::skip());
+///
+/// let mut request = http::Request::get("https://api.example.com/me").body(())?;
+/// request
+///     .extensions_mut()
+///     .insert(AuthOverride::new().token(Token::new("another-users-token")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// - It holds for every layer the request passes, and stays on the request; each layer reads what
+///   concerns it: a bearer layer the token, a SigV4 layer credentials and payload hash.
+/// - **The scope holds for it too**: an overriding token goes nowhere the layer's own could not go.
+/// - A rejected overriding credential is not replayed, and not reported to the layer's source.
+///
+/// Extensions never leave the process. A server that forwards requests must not let its peers
+/// decide what goes in here.
+#[derive(Clone, Debug, Default)]
+pub struct AuthOverride {
+    skip: bool,
+    token: Option<Token>,
+    #[cfg(feature = "sigv4")]
+    credentials: Option<SigningCredentials>,
+    payload_hash: Option<PayloadHash>,
+}
+
+impl AuthOverride {
+    /// Changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The request goes out as it is: no credential is added, none is removed, and the scope is not
+    /// consulted, because there is nothing to guard. A layer with a default origin still completes
+    /// the URI.
+    pub fn skip() -> Self {
+        Self {
+            skip: true,
+            ..Self::default()
+        }
+    }
+
+    /// Sends this token instead of the layer's.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Signs with these credentials instead of the layer's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SigningCredentials::new`]; none if it is given `SigningCredentials`, which is what
+    /// to keep if the same ones serve many requests.
+    #[cfg(feature = "sigv4")]
+    pub fn credentials<C>(mut self, credentials: C) -> Result<Self, AuthError>
+    where
+        C: TryInto<SigningCredentials>,
+        AuthError: From<C::Error>,
+    {
+        self.credentials = Some(credentials.try_into()?);
+        Ok(self)
+    }
+
+    /// Signs this payload hash, and streams the body without reading it first.
+    ///
+    /// The hash is believed: if it is not the body's, the server refuses the request.
+    #[must_use]
+    pub fn payload_hash(mut self, hash: PayloadHash) -> Self {
+        self.payload_hash = Some(hash);
+        self
+    }
+
+    pub(crate) fn of(head: &request::Parts) -> Option<&Self> {
+        let extensions: &Extensions = &head.extensions;
+        extensions.get::<Self>()
+    }
+
+    pub(crate) fn skips(&self) -> bool {
+        self.skip
+    }
+
+    pub(crate) fn own_token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn own_credentials(&self) -> Option<&SigningCredentials> {
+        self.credentials.as_ref()
+    }
+
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn own_payload_hash(&self) -> Option<PayloadHash> {
+        self.payload_hash
+    }
+}

@@ -1,0 +1,133 @@
+//! Tower layers that authorize **outgoing** HTTP requests.
+//!
+//! A program that calls a protected API adds one layer to its client and stops thinking about
+//! authorization: AWS Signature Version 4, API keys, and bearer tokens from any source, over any
+//! tower HTTP client (hyper-util, reqwest, tonic, an axum proxy).
+//!
+//! ```
+//! use aws_credential_types::Credentials;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_client_auth::{AuthBody, BoxError, SigV4Layer};
+//!
+//! # async fn send(request: Request<AuthBody<Full<Bytes>>>) -> Result<Response<String>, BoxError> {
+//! #     assert!(request.headers().contains_key("authorization"));
+//! #     Ok(Response::new(String::from("42")))
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let client = tower::service_fn(send);
+//! let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+//! let api = ServiceBuilder::new()
+//!     .layer(SigV4Layer::new("eu-west-1", "execute-api", credentials)?)
+//!     .service(client); // any tower HTTP client
+//!
+//! let request = Request::get("https://abc123.execute-api.eu-west-1.amazonaws.com/prod/orders")
+//!     .body(Full::<Bytes>::default())?;
+//! let response = api.oneshot(request).await?;
+//! # assert_eq!(response.into_body(), "42");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which layer
+//!
+//! | the API wants | layer | what it sends |
+//! |---|---|---|
+//! | IAM, AWS Signature Version 4 | [`SigV4Layer`] | `authorization`, `x-amz-date` and their like |
+//! | an API key | [`ApiKeyLayer`] | `x-api-key`, another header, or a query parameter |
+//! | a token: OAuth, OIDC, Cognito, your own | [`BearerTokenLayer`] | `authorization: Bearer …`, or the token verbatim |
+//! | something else | [`AuthorizeLayer`] with an [`Authorizer`] of yours | what you say |
+//!
+//! # The onion
+//!
+//! ```text
+//!            request
+//!               │
+//!      ┌────────▼─────────┐
+//!      │      Trace       │   sees requests without credentials
+//!      │ ┌──────────────┐ │
+//!      │ │FollowRedirect│ │   every hop passes the scope again
+//!      │ │ ┌──────────┐ │ │
+//!      │ │ │  Retry   │ │ │   every attempt gets a fresh signature
+//!      │ │ │┌────────┐│ │ │
+//!      │ │ ││  Auth  ││ │ │   ← the layers of this crate
+//!      │ │ ││┌──────┐││ │ │
+//!      │ │ │││Timeout│││ │ │   per attempt; cuts no token fetch short
+//!      │ │ ││└──────┘││ │ │
+//!      │ │ │└────────┘│ │ │
+//!      │ │ └──────────┘ │ │
+//!      │ └──────────────┘ │
+//!      └────────┬─────────┘
+//!           transport
+//! ```
+//!
+//! What changes the URI, signed headers or the body goes above; see [`AuthorizeLayer`].
+//!
+//! # What a layer guarantees
+//!
+//! - **A credential stays with its origin.** Layers take the origins they serve ([`Scope`]);
+//!   requests to anywhere else, redirects included, are sent without it.
+//! - **Nothing crosses a network in plain text**, loopback excepted, unless told to.
+//! - **A failed authorization sends nothing.** The error is an [`AuthError`] that says what to do;
+//!   errors of the client below come through untouched.
+//! - **Nothing prints a secret**: not `Debug`, not an error, not a tracing event. Every header value
+//!   is marked sensitive.
+//! - **What the caller set wins** ([`Existing`]), and is never doubled.
+//! - **The hot path** allocates nothing beyond the header map, and takes no lock.
+//!
+//! # When the input is bad
+//!
+//! | what | when | [`AuthErrorKind`] |
+//! |---|---|---|
+//! | an empty region or service; a scope that is no origin | the layer is built | [`Configuration`](AuthErrorKind::Configuration) |
+//! | an empty API key, a token with control characters | the layer is built; for a source's tokens, at the request | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
+//! | plain http in a scope; a request over plain http | the layer is built; at the request | [`PlainText`](AuthErrorKind::PlainText) |
+//! | a URI without a host; a `Host` header that names another; a credential that is there already, under [`Existing::Reject`] | at the request | [`Request`](AuthErrorKind::Request) |
+//! | a body over the limit | at the request, before it is read if its length is known | [`PayloadTooLarge`](AuthErrorKind::PayloadTooLarge) |
+//! | a body that fails while it is read | at the request | [`Payload`](AuthErrorKind::Payload), the body's error as its source |
+//! | a source that fails | at the request | [`Source`](AuthErrorKind::Source), the source's error as its source |
+//! | a credential that has expired | at the request | [`Expired`](AuthErrorKind::Expired) |
+//! | a client that fails | at the request | none: its own error, untouched |
+//!
+//! In all of them but the last, nothing was sent.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
+//! | `cache` | yes | [`Cached`]: tokens and credentials fetched once, on tokio |
+//! | `redirect` | | [`DropCredentials`], for a redirect layer below |
+//! | `tracing` | | events for what the layers decide, without secrets |
+//! | `test-util` | | [`ManualClock`] |
+//!
+//! API keys and bearer tokens need no feature. No feature picks an HTTP client.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod clock;
+mod error;
+mod identity;
+mod layer;
+mod payload;
+mod query;
+#[cfg(feature = "redirect")]
+mod redirect;
+mod secret;
+#[cfg(feature = "sigv4")]
+pub mod sigv4;
+
+pub use clock::Clock;
+#[cfg(feature = "test-util")]
+pub use clock::ManualClock;
+pub use error::{AuthError, AuthErrorKind, BoxError};
+pub use identity::*;
+pub use layer::*;
+pub use payload::PayloadHash;
+#[cfg(feature = "redirect")]
+pub use redirect::DropCredentials;
+pub use secret::Secret;

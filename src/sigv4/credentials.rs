@@ -1,0 +1,160 @@
+//! AWS credentials, readied once for many signatures.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use http::HeaderValue;
+
+use crate::clock::{Deadline, Moment};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::secret::{check_visible, sensitive_header};
+
+/// One generation of AWS credentials together with everything that is derived from it.
+///
+/// What a signer derives from a secret hangs here, so a rotated secret can never meet a key that
+/// was derived from the old one. Cheap to clone; all clones are the same generation.
+///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use tower_client_auth::sigv4::SigningCredentials;
+///
+/// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+/// let credentials = SigningCredentials::new(credentials)?;
+/// assert_eq!(credentials.access_key_id(), "AKIDEXAMPLE");
+/// assert!(!format!("{credentials:?}").contains("secret"));
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningCredentials {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    credentials: Credentials,
+    security_token: Option<HeaderValue>,
+    /// Fixed on receipt, see [`SigningCredentials::received`].
+    deadline: Option<Deadline>,
+}
+
+impl SigningCredentials {
+    /// Readies `credentials` for signing.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::MalformedCredential`] if the access key id, the secret or the session token
+    /// is empty or cannot stand in a header. An empty session token, which some tools write for
+    /// "none", is none.
+    pub fn new(credentials: Credentials) -> Result<Self, AuthError> {
+        const KIND: AuthErrorKind = AuthErrorKind::MalformedCredential;
+        check_visible(credentials.access_key_id(), "the access key id", KIND)?;
+        check_secret(credentials.secret_access_key())?;
+        if credentials.access_key_id().contains([' ', '/', ',', '=']) {
+            return Err(AuthError::new(
+                KIND,
+                "the access key id contains a character that would break the credential scope",
+            ));
+        }
+        let (credentials, security_token) = match credentials.session_token() {
+            None => (credentials, None),
+            Some("") => (without_session_token(&credentials), None),
+            Some(token) => {
+                let value = sensitive_header(token, "the session token", KIND)?;
+                (credentials, Some(value))
+            }
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                credentials,
+                security_token,
+                deadline: None,
+            }),
+        })
+    }
+
+    /// The access key id: public, and what a log should name when a signature is refused.
+    pub fn access_key_id(&self) -> &str {
+        self.inner.credentials.access_key_id()
+    }
+
+    /// Whether `other` is this very generation.
+    pub fn is_same(&self, other: &SigningCredentials) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(super) fn secret(&self) -> &str {
+        self.inner.credentials.secret_access_key()
+    }
+
+    pub(super) fn security_token(&self) -> Option<&HeaderValue> {
+        self.inner.security_token.as_ref()
+    }
+
+    /// Fixes the end of these credentials, which were asked for at `start`, on both clocks.
+    pub(crate) fn received(mut self, start: Moment) -> Self {
+        let inner = Arc::make_mut(&mut self.inner);
+        inner.deadline = inner
+            .credentials
+            .expiry()
+            .and_then(|end| Deadline::at(start, end));
+        self
+    }
+
+    /// Whether there is an end at all; if not, no clock need be read.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.inner.credentials.expiry().is_some()
+    }
+
+    pub(crate) fn has_expired(&self, now: &Moment) -> bool {
+        match (&self.inner.deadline, self.inner.credentials.expiry()) {
+            (Some(deadline), _) => deadline.has_passed(now),
+            (None, Some(end)) => now.wall >= end,
+            (None, None) => false,
+        }
+    }
+}
+
+/// A secret only ever goes through HMAC, so any text would do: but an empty one, or one with the
+/// newline of the file it came from, is a mistake that otherwise shows as a puzzling 403.
+fn check_secret(secret: &str) -> Result<(), AuthError> {
+    let problem = if secret.is_empty() {
+        "is empty"
+    } else if secret.trim() != secret || secret.chars().any(char::is_control) {
+        "contains a control character or surrounding space: trim it"
+    } else {
+        return Ok(());
+    };
+    Err(AuthError::new(
+        AuthErrorKind::MalformedCredential,
+        format!("the secret access key {problem}"),
+    ))
+}
+
+fn without_session_token(credentials: &Credentials) -> Credentials {
+    let mut builder = Credentials::builder()
+        .access_key_id(credentials.access_key_id())
+        .secret_access_key(credentials.secret_access_key())
+        .provider_name("tower-client-auth");
+    builder.set_expiry(credentials.expiry());
+    builder.build()
+}
+
+/// Names the key, never the secret or the session token.
+impl fmt::Debug for SigningCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningCredentials")
+            .field("access_key_id", &self.access_key_id())
+            .field("session", &self.inner.security_token.is_some())
+            .field("expiry", &self.inner.credentials.expiry())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TryFrom<Credentials> for SigningCredentials {
+    type Error = AuthError;
+
+    fn try_from(credentials: Credentials) -> Result<Self, Self::Error> {
+        Self::new(credentials)
+    }
+}

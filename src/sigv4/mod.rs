@@ -1,0 +1,66 @@
+//! Ground floor: AWS Signature Version 4 over the head of a request, without async and without I/O.
+//!
+//! [`SigV4Layer`](crate::SigV4Layer) is this plus credentials, bodies and a scope. [`Signer`] is for
+//! programs without tower: it takes [`http::request::Parts`], a [`PayloadHash`](crate::PayloadHash)
+//! and a time.
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use aws_credential_types::Credentials;
+//! use tower_client_auth::PayloadHash;
+//! use tower_client_auth::sigv4::{Signer, SigningCredentials, SigningOptions, SigningScope};
+//!
+//! let scope = SigningScope::new("eu-west-1", "execute-api")?;
+//! let signer = Signer::new(scope, SigningOptions::default());
+//! let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+//! let credentials = SigningCredentials::new(credentials)?;
+//!
+//! let (mut head, body) = http::Request::get("https://api.example.com/orders?limit=10")
+//!     .body("")?
+//!     .into_parts();
+//! signer.sign(
+//!     &mut head,
+//!     &credentials,
+//!     &PayloadHash::of(body.as_bytes()),
+//!     SystemTime::now(),
+//! )?;
+//! assert!(head.headers.contains_key("authorization"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is signed
+//!
+//! The URI is the authority: method, path and query are signed as they will be sent, and the host as
+//! the client will send it, without userinfo and without a port that is the scheme's own. Every
+//! header is signed except those that intermediaries and clients change on the way:
+//!
+//! `accept-encoding`, `authorization`, `baggage`, `connection`, `content-length`, `expect`,
+//! `forwarded`, `keep-alive`, `te`, `traceparent`, `tracestate`, `trailer`, `transfer-encoding`,
+//! `upgrade`, `user-agent`, `via`, `x-amzn-trace-id`, and all that begin with `proxy-`,
+//! `sec-websocket-` or `x-forwarded-`.
+//!
+//! # Beside `aws-sigv4`
+//!
+//! Key derivation and the signature itself are the `aws-sigv4` crate's. The canonical request is
+//! this crate's own, because `aws_sigv4::http_request::sign`
+//!
+//! - writes every header of the request into a TRACE event, API keys and cookies included;
+//! - decodes the query as text, so that `?a=%FF` and `?a=%FE` get one and the same signature;
+//! - takes userinfo into the signed host, panics on a relative URI, and refuses header values that
+//!   are not UTF-8;
+//! - takes the path of single-encoding services as it stands, so that `/a(b)` is signed as `/a(b)`
+//!   where S3 computes `/a%28b%29`.
+//!
+//! Everywhere else the two agree, and the tests hold them to that.
+
+mod canonical;
+mod credentials;
+mod options;
+mod signer;
+
+pub use credentials::SigningCredentials;
+pub use options::{PathEncoding, SigningOptions, SigningScope};
+pub use signer::Signer;
+
+pub(crate) use canonical::X_AMZ_SECURITY_TOKEN;
