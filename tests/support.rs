@@ -1,0 +1,118 @@
+//! What the tests share.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, request};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use tower::Service;
+use tower_client_auth::BoxError;
+
+/// Prints the figure by which a promise is kept; `cargo test -- --nocapture` shows them all.
+pub(crate) fn promise(number: u32, figure: impl Display) {
+    println!("promise {number}: {figure}");
+}
+
+/// A request as the service below a layer got it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) head: request::Parts,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+impl Seen {
+    /// The values of a header, all of them.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let values = self.head.headers.get_all(name).iter();
+        values.map(|v| v.to_str().expect("ASCII")).collect()
+    }
+
+    /// The value of a header that is there once.
+    pub(crate) fn one(&self, name: &str) -> &str {
+        let values = self.all(name);
+        assert_eq!(values.len(), 1, "{name}: {values:?}");
+        values[0]
+    }
+}
+
+type Answer = dyn Fn(usize, &Seen) -> Response<Full<Bytes>> + Send + Sync;
+
+/// A service that writes down what it gets, and answers 200 unless told otherwise.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    answer: Arc<Answer>,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Self {
+        Self::answering(|_, _| Response::new(Full::default()))
+    }
+
+    /// `answer` is given how many requests came before, and the request.
+    pub(crate) fn answering(
+        answer: impl Fn(usize, &Seen) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            seen: Arc::default(),
+            answer: Arc::new(answer),
+        }
+    }
+
+    /// All that came so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.lock().clone()
+    }
+
+    /// The only request that came.
+    pub(crate) fn only(&self) -> Seen {
+        let seen = self.seen();
+        assert_eq!(seen.len(), 1, "one request was expected");
+        seen.into_iter().next().expect("one")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B> Service<Request<B>> for Recorder
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map_err(Into::into)?;
+            let trailers = body.trailers().cloned();
+            let seen = Seen {
+                head,
+                body: body.to_bytes(),
+                trailers,
+            };
+            let before = {
+                let mut all = this.lock();
+                all.push(seen.clone());
+                all.len() - 1
+            };
+            Ok((this.answer)(before, &seen))
+        })
+    }
+}
