@@ -140,6 +140,14 @@ impl<S: Load<Token>> TokenSource for Cached<S, Token> {
         self.get()
     }
 
+    fn at_hand(&self) -> Option<Token> {
+        self.state.fresh()
+    }
+
+    fn checks_expiry(&self) -> bool {
+        true
+    }
+
     fn rejected(&self, token: &Token) {
         self.evict(token);
     }

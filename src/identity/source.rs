@@ -44,6 +44,18 @@ pub trait TokenSource {
     /// The token to use now.
     fn token(&self) -> Self::Future;
 
+    /// The token if it is at hand, which saves a warm request the way through
+    /// [`token`](TokenSource::token). `None`, the default, is always right.
+    fn at_hand(&self) -> Option<Token> {
+        None
+    }
+
+    /// Whether the source looks at the clock itself and hands out nothing that has expired, so that
+    /// the layer need not look again. `false`, the default, is always right.
+    fn checks_expiry(&self) -> bool {
+        false
+    }
+
     /// The server rejected `token`, so the next answer should be a different one.
     ///
     /// May be called several times with one token, and late, when a newer one is already there: a
@@ -60,6 +72,10 @@ impl TokenSource for Token {
     fn token(&self) -> Self::Future {
         ready(Ok(self.clone()))
     }
+
+    fn at_hand(&self) -> Option<Token> {
+        Some(self.clone())
+    }
 }
 
 impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
@@ -67,6 +83,14 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
 
     fn token(&self) -> Self::Future {
         (**self).token()
+    }
+
+    fn at_hand(&self) -> Option<Token> {
+        (**self).at_hand()
+    }
+
+    fn checks_expiry(&self) -> bool {
+        (**self).checks_expiry()
     }
 
     fn rejected(&self, token: &Token) {

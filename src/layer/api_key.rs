@@ -200,6 +200,10 @@ impl Authorizer for ApiKey {
         ready(Ok(()))
     }
 
+    fn at_hand(&self, _plan: &()) -> Option<()> {
+        Some(())
+    }
+
     fn apply(
         &self,
         _plan: &mut (),

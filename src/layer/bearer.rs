@@ -156,14 +156,22 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
         }
     }
 
+    fn at_hand(&self, plan: &BearerPlan) -> Option<Token> {
+        match &plan.token {
+            Some(token) => Some(token.clone()),
+            None => self.source.at_hand(),
+        }
+    }
+
     fn apply(
         &self,
-        _plan: &mut BearerPlan,
+        plan: &mut BearerPlan,
         token: &Token,
         _payload: &PayloadHash,
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError> {
-        if token.may_expire() && token.has_expired(&self.clock.moment()) {
+        let checked = plan.token.is_none() && self.source.checks_expiry();
+        if !checked && token.may_expire() && token.has_expired(&self.clock.moment()) {
             return Err(AuthError::new(
                 AuthErrorKind::Expired,
                 "the token has expired and the source has no newer one; the request was not sent",

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Pending};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -31,8 +31,13 @@ pub trait PreparePayload<B>: sealed::Sealed {
     type Future: Future<Output = Result<(Self::Prepared, PayloadHash), AuthError>>;
 
     /// Readies the body as far as `need` asks; [`Need::Head`] and [`Need::Hashed`] never read any
-    /// of it.
-    fn prepare(&self, head: &request::Parts, need: Need, body: B) -> Self::Future;
+    /// of it, and are done at once.
+    fn prepare(
+        &self,
+        head: &request::Parts,
+        need: Need,
+        body: B,
+    ) -> Step<Result<(Self::Prepared, PayloadHash), AuthError>, Self::Future>;
 
     /// Before sending: what a second sending would need, if there can be one.
     fn keep(&self, prepared: &Self::Prepared) -> Option<Self::Spare>;
@@ -45,6 +50,16 @@ pub trait PreparePayload<B>: sealed::Sealed {
 
     /// The body of a request that is left alone.
     fn bypass(&self, body: B) -> Self::Body;
+}
+
+/// Something that is done, or a future that will have done it. What is done need not be moved into a
+/// future and out again, which on the hot path is most of the cost.
+#[derive(Debug)]
+pub enum Step<T, F> {
+    /// Done.
+    Now(T),
+    /// Still to be awaited.
+    Later(F),
 }
 
 mod sealed {
@@ -63,10 +78,15 @@ impl<B> PreparePayload<B> for Passthrough {
     type Prepared = B;
     type Spare = Infallible;
     type Body = B;
-    type Future = Ready<Result<(B, PayloadHash), AuthError>>;
+    type Future = Pending<Result<(B, PayloadHash), AuthError>>;
 
-    fn prepare(&self, _head: &request::Parts, need: Need, body: B) -> Self::Future {
-        ready(unread(need, body))
+    fn prepare(
+        &self,
+        _head: &request::Parts,
+        need: Need,
+        body: B,
+    ) -> Step<Result<(B, PayloadHash), AuthError>, Self::Future> {
+        Step::Now(unread(need, body))
     }
 
     fn keep(&self, _prepared: &B) -> Option<Infallible> {
@@ -95,10 +115,15 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
     type Prepared = B;
     type Spare = B;
     type Body = B;
-    type Future = Ready<Result<(B, PayloadHash), AuthError>>;
+    type Future = Pending<Result<(B, PayloadHash), AuthError>>;
 
-    fn prepare(&self, _head: &request::Parts, need: Need, body: B) -> Self::Future {
-        ready(unread(need, body))
+    fn prepare(
+        &self,
+        _head: &request::Parts,
+        need: Need,
+        body: B,
+    ) -> Step<Result<(B, PayloadHash), AuthError>, Self::Future> {
+        Step::Now(unread(need, body))
     }
 
     fn keep(&self, prepared: &B) -> Option<B> {
@@ -168,19 +193,19 @@ where
     type Body = AuthBody<B>;
     type Future = BufferFuture<B>;
 
-    fn prepare(&self, head: &request::Parts, need: Need, body: B) -> Self::Future {
-        let state = match need {
-            Need::Payload => match self.collect(head, body) {
-                Ok(collect) => Buffering::Collecting { collect },
-                Err(error) => Buffering::Done {
-                    output: Some(Err(error)),
-                },
-            },
-            need => Buffering::Done {
-                output: Some(unread(need, Prepared(Repr::Stream(body)))),
-            },
-        };
-        BufferFuture { state }
+    fn prepare(
+        &self,
+        head: &request::Parts,
+        need: Need,
+        body: B,
+    ) -> Step<Result<(Prepared<B>, PayloadHash), AuthError>, BufferFuture<B>> {
+        if need != Need::Payload {
+            return Step::Now(unread(need, Prepared(Repr::Stream(body))));
+        }
+        match self.collect(head, body) {
+            Ok(collect) => Step::Later(BufferFuture { collect }),
+            Err(error) => Step::Now(Err(error)),
+        }
     }
 
     fn keep(&self, prepared: &Prepared<B>) -> Option<Buffered> {
@@ -296,15 +321,7 @@ pin_project! {
     /// Reads a body for [`Buffer`].
     pub struct BufferFuture<B> {
         #[pin]
-        state: Buffering<B>,
-    }
-}
-
-pin_project! {
-    #[project = BufferingProj]
-    enum Buffering<B> {
-        Done { output: Option<Result<(Prepared<B>, PayloadHash), AuthError>> },
-        Collecting { #[pin] collect: Collect<B> },
+        collect: Collect<B>,
     }
 }
 
@@ -376,17 +393,8 @@ where
     type Output = Result<(Prepared<B>, PayloadHash), AuthError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            BufferingProj::Done { output } => Poll::Ready(
-                output
-                    .take()
-                    .unwrap_or_else(|| Err(super::future::polled_again())),
-            ),
-            BufferingProj::Collecting { collect } => {
-                let (buffered, hash) = ready!(collect.poll_collect(cx))?;
-                Poll::Ready(Ok((Prepared(Repr::Buffered(buffered)), hash)))
-            }
-        }
+        let (buffered, hash) = ready!(self.project().collect.poll_collect(cx))?;
+        Poll::Ready(Ok((Prepared(Repr::Buffered(buffered)), hash)))
     }
 }
 

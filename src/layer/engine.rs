@@ -117,6 +117,13 @@ pub trait Authorizer {
     /// Gets the credential. Called after the body is ready, and a second time for a replay.
     fn acquire(&self, plan: &Self::Plan) -> Self::Acquire;
 
+    /// The credential if it is at hand, which saves a warm request the way through
+    /// [`acquire`](Authorizer::acquire). `None`, the default, is always right.
+    fn at_hand(&self, plan: &Self::Plan) -> Option<Self::Credential> {
+        let _ = plan;
+        None
+    }
+
     /// Puts the credential on the head. Called again for a replay, with a head as it was before the
     /// first time.
     ///

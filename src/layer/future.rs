@@ -22,8 +22,8 @@ use http::{Request, Response, request, response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::body::PreparePayload;
-use super::inspect::Inspect;
+use super::body::{PreparePayload, Step};
+use super::inspect::{Inspect, Inspected};
 use super::{Authorizer, Need, Shared, Verdict};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
@@ -84,19 +84,53 @@ where
     I: Inspect<R>,
     S: Service<Request<P::Body>>,
 {
+    /// Goes as far as it can without waiting, so that a warm request without a body to read is on
+    /// its way before there is a future to move about.
     pub(super) fn covered(
         shared: Arc<Shared<A, P, I>>,
-        service: S,
+        mut service: S,
         head: request::Parts,
         body: B,
         plan: A::Plan,
         need: Need,
     ) -> Self {
-        let future = shared.payload.prepare(&head, need, body);
-        let mut exchange = Exchange::empty();
-        exchange.plan = Some(plan);
-        exchange.head = Some(head);
-        Self::new(shared, service, exchange, State::Preparing { future })
+        let prepared = match shared.payload.prepare(&head, need, body) {
+            Step::Now(Ok(prepared)) => prepared,
+            Step::Now(Err(error)) => return Self::failed(shared, service, error),
+            Step::Later(future) => {
+                let exchange = Exchange::new(plan, head, None);
+                return Self::new(shared, service, exchange, State::Preparing { future });
+            }
+        };
+        let Some(credential) = shared.authorizer.at_hand(&plan) else {
+            let future = shared.authorizer.acquire(&plan);
+            let exchange = Exchange::new(plan, head, Some(prepared));
+            return Self::new(shared, service, exchange, State::Acquiring { future });
+        };
+        let spare = match shared.replay {
+            true => spare(&shared.payload, &head, &prepared),
+            false => None,
+        };
+        let mut plan = plan;
+        match apply(&shared, &mut plan, &credential, prepared, head) {
+            Ok(request) => Self {
+                state: State::Calling {
+                    future: service.call(request),
+                },
+                exchange: Exchange {
+                    plan: Some(plan),
+                    head: None,
+                    prepared: None,
+                    credential: Some(credential),
+                    spare,
+                    replayed: false,
+                },
+                shared,
+                service,
+                _response: PhantomData,
+            },
+            Err(error) => Self::failed(shared, service, error),
+        }
     }
 
     pub(super) fn bypassing(
@@ -162,8 +196,11 @@ where
                 },
                 StateProj::Acquiring { future } => match ready!(future.poll(cx)) {
                     Ok(credential) => {
-                        if this.shared.replay {
-                            this.exchange.keep::<B, P, I>(this.shared);
+                        if this.shared.replay
+                            && let (Some(head), Some(prepared)) =
+                                (&this.exchange.head, &this.exchange.prepared)
+                        {
+                            this.exchange.spare = spare(&this.shared.payload, head, prepared);
                         }
                         match this.exchange.apply(this.shared, credential) {
                             Ok(request) => State::Calling {
@@ -175,21 +212,20 @@ where
                     Err(error) => break Err(error.into()),
                 },
                 StateProj::Calling { future } => match ready!(future.poll(cx)) {
-                    Ok(response) => State::Inspecting {
-                        future: this.shared.inspect.inspect(response),
+                    Ok(response) => match this.shared.inspect.inspect(response) {
+                        Step::Now(inspected) => match this.exchange.judge(this.shared, inspected) {
+                            (answer, None) => break Ok(answer),
+                            (answer, Some(future)) => State::Reacquiring { future, answer },
+                        },
+                        Step::Later(future) => State::Inspecting { future },
                     },
                     Err(error) => break Err(error.into()),
                 },
                 StateProj::Inspecting { future } => {
-                    let (response, peeked) = ready!(future.poll(cx));
-                    let (head, body) = response.into_parts();
-                    let again =
-                        this.exchange
-                            .judge::<B, P, I>(this.shared, &head, peeked.as_deref());
-                    let answer = Response::from_parts(head, body);
-                    match again {
-                        None => break Ok(answer),
-                        Some(future) => State::Reacquiring { future, answer },
+                    let inspected = ready!(future.poll(cx));
+                    match this.exchange.judge(this.shared, inspected) {
+                        (answer, None) => break Ok(answer),
+                        (answer, Some(future)) => State::Reacquiring { future, answer },
                     }
                 }
                 StateProj::Reacquiring { future, .. } => match ready!(future.poll(cx)) {
@@ -246,21 +282,18 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         }
     }
 
+    fn new(plan: A::Plan, head: request::Parts, prepared: Option<(Prepared, PayloadHash)>) -> Self {
+        Self {
+            plan: Some(plan),
+            head: Some(head),
+            prepared,
+            ..Self::empty()
+        }
+    }
+
     fn acquire<P, I>(&self, shared: &Shared<A, P, I>) -> Result<A::Acquire, AuthError> {
         let plan = self.plan.as_ref().ok_or_else(polled_again)?;
         Ok(shared.authorizer.acquire(plan))
-    }
-
-    /// Sets aside what a second attempt needs, while the head is still unsigned.
-    fn keep<B, P, I>(&mut self, shared: &Shared<A, P, I>)
-    where
-        P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
-    {
-        if let (Some(head), Some((prepared, hash))) = (&self.head, &self.prepared)
-            && let Some(spare) = shared.payload.keep(prepared)
-        {
-            self.spare = Some((head.clone(), spare, *hash));
-        }
     }
 
     /// Puts the credential on the request.
@@ -273,18 +306,28 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
         let plan = self.plan.as_mut().ok_or_else(polled_again)?;
-        let (prepared, hash) = self.prepared.take().ok_or_else(polled_again)?;
-        let mut head = self.head.take().ok_or_else(polled_again)?;
-        let applied = shared
-            .authorizer
-            .apply(plan, &credential, &hash, &mut head)?;
+        let prepared = self.prepared.take().ok_or_else(polled_again)?;
+        let head = self.head.take().ok_or_else(polled_again)?;
+        let request = apply(shared, plan, &credential, prepared, head)?;
         self.credential = Some(credential);
-        let body = shared.payload.seal(prepared, applied);
-        Ok(Request::from_parts(head, body))
+        Ok(request)
     }
 
-    /// Asks for a verdict; if the request is to be sent again, returns the pending credential.
-    fn judge<B, P, I>(
+    /// Asks for a verdict; with it comes the pending credential if the request is to be sent again.
+    fn judge<B, P, I, T>(
+        &mut self,
+        shared: &Shared<A, P, I>,
+        (response, peeked): Inspected<T>,
+    ) -> (Response<T>, Option<A::Acquire>)
+    where
+        P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
+    {
+        let (head, body) = response.into_parts();
+        let again = self.rule::<B, P, I>(shared, &head, peeked.as_deref());
+        (Response::from_parts(head, body), again)
+    }
+
+    fn rule<B, P, I>(
         &mut self,
         shared: &Shared<A, P, I>,
         head: &response::Parts,
@@ -310,6 +353,34 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         self.prepared = Some((prepared, hash));
         Some(future)
     }
+}
+
+/// What a second attempt needs, set aside while the head is still unsigned.
+fn spare<B, P: PreparePayload<B>>(
+    payload: &P,
+    head: &request::Parts,
+    (prepared, hash): &(P::Prepared, PayloadHash),
+) -> Option<(request::Parts, P::Spare, PayloadHash)> {
+    let spare = payload.keep(prepared)?;
+    Some((head.clone(), spare, *hash))
+}
+
+fn apply<A, B, P, I>(
+    shared: &Shared<A, P, I>,
+    plan: &mut A::Plan,
+    credential: &A::Credential,
+    (prepared, hash): (P::Prepared, PayloadHash),
+    mut head: request::Parts,
+) -> Result<Request<P::Body>, AuthError>
+where
+    A: Authorizer,
+    P: PreparePayload<B>,
+{
+    let applied = shared
+        .authorizer
+        .apply(plan, credential, &hash, &mut head)?;
+    let body = shared.payload.seal(prepared, applied);
+    Ok(Request::from_parts(head, body))
 }
 
 /// Only a caller that polls a finished future can see this.

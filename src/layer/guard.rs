@@ -122,6 +122,16 @@ impl Guard {
             let resolved = self.resolve(&head.uri).unwrap_or(Resolved(None));
             return Ok(Admission::Leave(resolved));
         }
+        if self.scope.spells(&head.uri)
+            && (self.allow_host_header || !head.headers.contains_key(header::HOST))
+        {
+            return Ok(Admission::Cover(Resolved(None)));
+        }
+        self.admit_closely(head)
+    }
+
+    /// What is left when the URI is not simply one of the scope's origins.
+    fn admit_closely(&self, head: &request::Parts) -> Result<Admission, AuthError> {
         let resolved = self.resolve(&head.uri)?;
         let uri = resolved.0.as_ref().unwrap_or(&head.uri);
         let Some(target) = Target::of(uri)? else {

@@ -1,8 +1,11 @@
 //! How much of a response a verdict may look at.
 
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Pending};
 
+use bytes::Bytes;
 use http::Response;
+
+use super::body::Step;
 
 /// How much of a response is read before it is judged. [`HeadOnly`] is all there is so far.
 ///
@@ -11,14 +14,17 @@ pub trait Inspect<R>: sealed::Sealed {
     /// The body the caller gets.
     type Body;
     /// Resolves to the response and what was peeked of its body.
-    type Future: Future<Output = (Response<Self::Body>, Option<bytes::Bytes>)>;
+    type Future: Future<Output = Inspected<Self::Body>>;
 
     /// Looks at a response that is about to be judged.
-    fn inspect(&self, response: Response<R>) -> Self::Future;
+    fn inspect(&self, response: Response<R>) -> Step<Inspected<Self::Body>, Self::Future>;
 
     /// The response to a request that was left alone.
     fn bypass(&self, response: Response<R>) -> Response<Self::Body>;
 }
+
+/// A response, and what was peeked of its body.
+pub type Inspected<B> = (Response<B>, Option<Bytes>);
 
 mod sealed {
     pub trait Sealed {}
@@ -31,10 +37,10 @@ pub struct HeadOnly;
 
 impl<R> Inspect<R> for HeadOnly {
     type Body = R;
-    type Future = Ready<(Response<R>, Option<bytes::Bytes>)>;
+    type Future = Pending<Inspected<R>>;
 
-    fn inspect(&self, response: Response<R>) -> Self::Future {
-        ready((response, None))
+    fn inspect(&self, response: Response<R>) -> Step<Inspected<R>, Self::Future> {
+        Step::Now((response, None))
     }
 
     fn bypass(&self, response: Response<R>) -> Response<R> {

@@ -156,6 +156,22 @@ impl Scope {
         }
     }
 
+    /// Whether the URI spells one of the origins as it was given, which is what nearly every request
+    /// does: then there is nothing to take apart.
+    pub(crate) fn spells(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return false;
+        };
+        self.rules.iter().any(|rule| match rule {
+            Rule::Origin(origin) => {
+                *authority.as_str() == *origin.text
+                    && *scheme == origin.scheme()
+                    && (origin.https || origin.host.is_loopback() || self.plain_http)
+            }
+            Rule::Aws | Rule::Any => false,
+        })
+    }
+
     /// Whether a credential may go to `target`.
     pub(crate) fn judge(&self, target: &Target<'_>) -> Reach {
         let mut downgrade = false;
@@ -312,6 +328,8 @@ struct Origin {
     https: bool,
     host: Host,
     port: u16,
+    /// The authority as it was given.
+    text: Box<str>,
 }
 
 impl Origin {
@@ -326,7 +344,16 @@ impl Origin {
             https: target.https,
             host: Host::new(target.host),
             port: target.port,
+            text: authority.as_str().into(),
         })
+    }
+
+    fn scheme(&self) -> Scheme {
+        if self.https {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        }
     }
 }
 

@@ -221,11 +221,11 @@ fn write_path(text: &mut Vec<u8>, path: &str, options: &SigningOptions) {
                 write_escaped(text, byte, true);
             }
         }
-        // What is escaped stays escaped, so that `%2F` does not become a separator; apart from that
-        // the result is what the service gets by decoding the path and encoding it strictly.
+        // What the service gets by decoding the path and encoding the object key strictly. A slash
+        // in a key is never encoded, so `%2F` and `/` are the same to it.
         PathEncoding::Single => {
-            for (byte, escaped) in unescape(path) {
-                write_escaped(text, byte, !escaped);
+            for (byte, _) in unescape(path) {
+                write_escaped(text, byte, true);
             }
         }
     }
@@ -350,10 +350,17 @@ mod tests {
     fn paths_are_encoded_as_the_service_does() {
         assert_eq!(path("", "execute-api"), "/");
         assert_eq!(path("/a%3Ab/(c)", "execute-api"), "/a%253Ab/%28c%29");
-        assert_eq!(path("/a%3ab/(c)/%41%2F", "s3"), "/a%3Ab/%28c%29/A%2F");
+        assert_eq!(path("/a%3ab/(c)/%41", "s3"), "/a%3Ab/%28c%29/A");
         assert_eq!(path("/a//b/../c/.", "execute-api"), "/a/c/");
         assert_eq!(path("/a//b/../c/.", "s3"), "/a//b/../c/.");
         assert_eq!(path("/..", "execute-api"), "/");
+    }
+
+    #[test]
+    fn an_escaped_slash_is_a_slash_to_s3_and_to_nobody_else() {
+        assert_eq!(path("/bucket/a%2Fb%2f", "s3"), "/bucket/a/b/");
+        assert_eq!(path("/bucket/a%252Fb", "s3"), "/bucket/a%252Fb");
+        assert_eq!(path("/a%2Fb", "execute-api"), "/a%252Fb");
     }
 
     #[test]

@@ -1,0 +1,255 @@
+//! The first cache: one load for many callers, whoever gives up; generations.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use tokio::time::sleep;
+use tower_client_auth::{
+    AuthError, AuthErrorKind, BoxError, Cached, Clock, ManualClock, Token, TokenSource,
+};
+
+/// Counts its loads; each takes a virtual second and hands out `token-<load>`.
+#[derive(Clone, Default)]
+struct Issuer {
+    loads: Arc<AtomicUsize>,
+}
+
+impl Issuer {
+    fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    /// `answer` is given the number of the load, from 1.
+    fn cached<T: Into<Token> + Send + 'static>(
+        &self,
+        answer: impl Fn(usize) -> Result<T, BoxError> + Clone + Send + Sync + 'static,
+    ) -> impl TokenSource<Future: Send> + Clone {
+        Cached::new(self.source(answer))
+    }
+
+    fn source<T: Into<Token> + Send + 'static>(
+        &self,
+        answer: impl Fn(usize) -> Result<T, BoxError> + Clone + Send + Sync + 'static,
+    ) -> impl TokenSource<Future: Send> + Send + Sync + 'static {
+        let loads = Arc::clone(&self.loads);
+        move || {
+            let number = loads.fetch_add(1, Ordering::SeqCst) + 1;
+            let answer = answer.clone();
+            async move {
+                sleep(Duration::from_secs(1)).await;
+                answer(number)
+            }
+        }
+    }
+}
+
+fn numbered(number: usize) -> Result<String, BoxError> {
+    Ok(format!("token-{number}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_makes_one_load() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(numbered);
+    let crowd = (0..10_000).map(|_| cache.token());
+    for answer in futures::future::join_all(crowd).await {
+        assert_eq!(answer.expect("a token").expose(), "token-1");
+    }
+    assert_eq!(issuer.loads(), 1);
+    assert!(
+        cache.token().now_or_never().is_some(),
+        "a hit does not wait"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_shared_and_the_next_caller_asks_again() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(|load| match load {
+        1 => Err("the issuer is down".into()),
+        _ => numbered(load),
+    });
+    let crowd = (0..1_000).map(|_| cache.token());
+    for answer in futures::future::join_all(crowd).await {
+        let error = answer.expect_err("a failure");
+        assert_eq!(error.kind(), AuthErrorKind::Source);
+        assert!(error.is_transient());
+    }
+    assert_eq!(issuer.loads(), 1);
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_survives_the_caller_that_started_it() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(numbered);
+    let impatient = tokio::time::timeout(Duration::from_millis(10), cache.token()).await;
+    assert!(impatient.is_err());
+    sleep(Duration::from_secs(2)).await;
+    let answer = cache.token().now_or_never().expect("it has landed");
+    assert_eq!(answer.expect("a token").expose(), "token-1");
+    assert_eq!(issuer.loads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn random_departures_hang_nobody() {
+    let mut random = 0x5eed_u64;
+    let mut below = |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    for _ in 0..2_000 {
+        let issuer = Issuer::default();
+        let cache = issuer.cached(|load| match load % 3 {
+            0 => Err("every third load fails".into()),
+            _ => numbered(load),
+        });
+        let callers = (0..8).map(|_| {
+            let patience = Duration::from_millis(below(2_000));
+            let arrival = Duration::from_millis(below(1_500));
+            let cache = cache.clone();
+            let call = async move {
+                sleep(arrival).await;
+                cache.token().await
+            };
+            tokio::time::timeout(arrival + patience, call)
+        });
+        let callers: Vec<_> = callers.collect();
+        let all = futures::future::join_all(callers);
+        let all = tokio::time::timeout(Duration::from_secs(60), all).await;
+        assert!(all.is_ok(), "somebody hangs");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_is_loaded_again() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(|load| {
+        let token = Token::new(format!("token-{load}"))?;
+        Ok(token.expires_in(Duration::from_secs(60)))
+    });
+    cache.token().await.expect("a token");
+    // Counted from when the load began, a second before it ended.
+    sleep(Duration::from_millis(58_900)).await;
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-1");
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
+    assert_eq!(issuer.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_machine_does_not_send_an_expired_token() {
+    let issuer = Issuer::default();
+    let manual = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    let source = issuer.source(|load| {
+        let token = Token::new(format!("token-{load}"))?;
+        Ok(token.expires_in(Duration::from_secs(3600)))
+    });
+    let cache = Cached::with_clock(source, Clock::from(manual.clone()));
+    cache.token().await.expect("a token");
+    manual.jump_forward(Duration::from_secs(8 * 3600)); // asleep: only the wall clock moved
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_has_expired_already_is_an_error_that_says_so() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(|_| {
+        let token = Token::new("late")?;
+        Ok(token.expires_at(SystemTime::UNIX_EPOCH))
+    });
+    let error = cache.token().await.expect_err("expired");
+    assert_eq!(error.kind(), AuthErrorKind::Expired);
+    assert!(error.to_string().contains("clock"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_evicts_its_own_token_and_no_newer_one() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(numbered);
+    let first = cache.token().await.expect("a token");
+    cache.rejected(&first);
+    let second = cache.token().await.expect("a token");
+    assert_eq!(second.expose(), "token-2");
+    cache.rejected(&first); // late
+    let still = cache.token().now_or_never().expect("no load").expect("ok");
+    assert!(still.is_same(&second));
+    assert_eq!(issuer.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_source_is_an_error_and_the_next_call_works() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(|load| match load {
+        1 => panic!("a bug in the source"),
+        _ => numbered(load),
+    });
+    let error = cache.token().await.expect_err("a panic");
+    assert_eq!(error.kind(), AuthErrorKind::Source);
+    assert!(!error.to_string().contains("bug"), "its text is not ours");
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clones_share_and_the_last_one_ends_the_load() {
+    let issuer = Issuer::default();
+    let landed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&landed);
+    let cache = issuer.cached(move |load| {
+        count.fetch_add(1, Ordering::SeqCst);
+        numbered(load)
+    });
+    drop(tokio::time::timeout(Duration::from_millis(1), cache.clone().token()).await);
+    drop(cache);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(issuer.loads(), 1, "it began");
+    assert_eq!(landed.load(Ordering::SeqCst), 0, "and was stopped");
+}
+
+#[test]
+fn a_runtime_that_stops_hangs_nobody() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    };
+    let loads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&loads);
+    let cache = Cached::new(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            if number == 1 {
+                std::future::pending::<()>().await;
+            }
+            numbered(number)
+        }
+    });
+    let first = runtime();
+    let stranded = first.block_on(async {
+        let mut call = cache.token();
+        assert!((&mut call).now_or_never().is_none());
+        tokio::task::yield_now().await;
+        call
+    });
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+    drop(first);
+    let second = runtime();
+    let token = second.block_on(stranded).expect("taken over");
+    assert_eq!(token.expose(), "token-2");
+    let token = second.block_on(cache.token()).expect("kept");
+    assert_eq!(token.expose(), "token-2");
+}
+
+#[test]
+fn outside_a_runtime_the_error_says_what_is_missing() {
+    let cache = Cached::new(|| async { Ok("token") });
+    let answer = cache.token().now_or_never().expect("no wait");
+    let error: AuthError = answer.expect_err("no runtime");
+    assert_eq!(error.kind(), AuthErrorKind::Configuration);
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}
