@@ -338,8 +338,7 @@ impl Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return Err(not_an_origin());
         };
-        let target = Target::new(scheme, authority)
-            .map_err(|error| AuthError::new(AuthErrorKind::Configuration, error.to_string()))?;
+        let target = Target::new(scheme, authority)?;
         Ok(Self {
             https: target.https,
             host: Host::new(target.host),
@@ -373,6 +372,8 @@ pub(crate) fn parse_origin(text: &str) -> Result<Uri, AuthError> {
              leave the path out",
         ));
     }
+    // Another scheme, or a port that is none.
+    Target::of(&uri).map_err(|_| not_an_origin())?;
     Ok(uri)
 }
 
