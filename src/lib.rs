@@ -131,3 +131,8 @@ pub use payload::PayloadHash;
 #[cfg(feature = "redirect")]
 pub use redirect::DropCredentials;
 pub use secret::Secret;
+
+/// So that the README's code is compiled along with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
