@@ -42,11 +42,17 @@ use crate::error::{AuthError, AuthErrorKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     rules: Arc<[Rule]>,
+}
+
+/// Each has a permission of its own, so that joining two scopes adds nothing to either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    hosts: Hosts,
     plain_http: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Rule {
+enum Hosts {
     Origin(Origin),
     /// Every host at or below one of [`AWS_SUFFIXES`], and loopback.
     Aws,
@@ -75,17 +81,17 @@ impl Scope {
     ///
     /// As [`Scope::origin`]; also if there are none at all.
     pub fn origins<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Result<Self, AuthError> {
-        let rules = origins
+        let hosts = origins
             .into_iter()
-            .map(|origin| Ok(Rule::Origin(Origin::parse(origin.as_ref())?)))
+            .map(|origin| Ok(Hosts::Origin(Origin::parse(origin.as_ref())?)))
             .collect::<Result<Vec<_>, AuthError>>()?;
-        if rules.is_empty() {
+        if hosts.is_empty() {
             return Err(AuthError::new(
                 AuthErrorKind::Configuration,
                 "a scope without an origin would never send the credential: name at least one",
             ));
         }
-        Ok(Self::of(rules))
+        Ok(Self::of(hosts))
     }
 
     /// Any host, as long as it is https (or loopback).
@@ -94,7 +100,7 @@ impl Scope {
     /// for: whoever can make the program call a URL, with a redirect for instance, gets the
     /// credential.
     pub fn any_https() -> Self {
-        Self::of(vec![Rule::Any])
+        Self::of(vec![Hosts::Any])
     }
 
     /// AWS's own domains, and loopback: the default of
@@ -103,10 +109,11 @@ impl Scope {
     /// `amazonaws.com`, `amazonaws.com.cn`, `api.aws`, `on.aws` and everything below them. An API
     /// with a domain of its own must be named with [`Scope::origin`].
     pub fn aws() -> Self {
-        Self::of(vec![Rule::Aws])
+        Self::of(vec![Hosts::Aws])
     }
 
-    /// Everything in this scope and everything in `other`.
+    /// Everything in this scope and everything in `other`. Plain http stays allowed for what it was
+    /// allowed for, and for nothing else.
     #[must_use]
     pub fn and(self, other: Scope) -> Self {
         Self {
@@ -116,7 +123,6 @@ impl Scope {
                 .chain(other.rules.iter())
                 .cloned()
                 .collect(),
-            plain_http: self.plain_http || other.plain_http,
         }
     }
 
@@ -126,25 +132,34 @@ impl Scope {
     /// `https` still are; [`Scope::any_https`] and [`Scope::aws`] take `http` as well.
     #[must_use]
     pub fn allow_plain_http(mut self) -> Self {
-        self.plain_http = true;
+        for rule in Arc::make_mut(&mut self.rules) {
+            rule.plain_http = true;
+        }
         self
     }
 
-    fn of(rules: Vec<Rule>) -> Self {
-        Self {
-            rules: rules.into(),
+    fn of(hosts: Vec<Hosts>) -> Self {
+        let rule = |hosts| Rule {
+            hosts,
             plain_http: false,
+        };
+        Self {
+            rules: hosts.into_iter().map(rule).collect(),
         }
     }
 
     /// Refuses a scope that names plain http without having been told to.
     pub(crate) fn check(&self) -> Result<(), AuthError> {
-        let plain = self.rules.iter().find_map(|rule| match rule {
-            Rule::Origin(origin) if !origin.https && !origin.host.is_loopback() => Some(origin),
+        let plain = self.rules.iter().find_map(|rule| match &rule.hosts {
+            Hosts::Origin(origin)
+                if !rule.plain_http && !origin.https && !origin.host.is_loopback() =>
+            {
+                Some(origin)
+            }
             _ => None,
         });
         match plain {
-            Some(origin) if !self.plain_http => Err(AuthError::new(
+            Some(origin) => Err(AuthError::new(
                 AuthErrorKind::PlainText,
                 format!(
                     "the origin `http://{}` would carry the credential in plain text: use https, \
@@ -152,23 +167,24 @@ impl Scope {
                     origin.host.text(),
                 ),
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
     /// Whether the URI spells one of the origins as it was given, which is what nearly every request
     /// does: then there is nothing to take apart.
+    #[inline]
     pub(crate) fn spells(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
-        self.rules.iter().any(|rule| match rule {
-            Rule::Origin(origin) => {
+        self.rules.iter().any(|rule| match &rule.hosts {
+            Hosts::Origin(origin) => {
                 *authority.as_str() == *origin.text
                     && *scheme == origin.scheme()
-                    && (origin.https || origin.host.is_loopback() || self.plain_http)
+                    && (origin.https || origin.host.is_loopback() || rule.plain_http)
             }
-            Rule::Aws | Rule::Any => false,
+            Hosts::Aws | Hosts::Any => false,
         })
     }
 
@@ -176,18 +192,18 @@ impl Scope {
     pub(crate) fn judge(&self, target: &Target<'_>) -> Reach {
         let mut downgrade = false;
         for rule in self.rules.iter() {
-            let (host, exact) = match rule {
-                Rule::Origin(origin) => (
+            let (host, exact) = match &rule.hosts {
+                Hosts::Origin(origin) => (
                     origin.host.matches(target.host),
                     origin.https == target.https && origin.port == target.port,
                 ),
-                Rule::Aws => (is_aws(target.host) || target.is_loopback(), true),
-                Rule::Any => (true, true),
+                Hosts::Aws => (is_aws(target.host) || target.is_loopback(), true),
+                Hosts::Any => (true, true),
             };
             if !host {
                 continue;
             }
-            let plain_refused = !target.https && !self.plain_http && !target.is_loopback();
+            let plain_refused = !target.https && !rule.plain_http && !target.is_loopback();
             if exact && !plain_refused {
                 return Reach::Within;
             }
