@@ -139,7 +139,8 @@ impl<P, I> AuthorizeLayer<ApiKey, P, I> {
         }
         let mut pair = query::encode(name);
         pair.push('=');
-        pair.push_str(&query::encode(self.authorizer_mut().key.expose()));
+        let encoded = Secret::new(query::encode(self.authorizer_mut().key.expose()));
+        pair.push_str(encoded.expose());
         self.authorizer_mut().place = Place::Query {
             name: name.to_owned(),
             pair: Secret::new(pair),
