@@ -1,0 +1,356 @@
+//! What is allocated, how much of it at once, and what is in it when it is given back.
+//!
+//! A binary of its own, because an allocator is for the whole program.
+
+#[path = "alloc/meter.rs"]
+mod meter;
+#[allow(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support.rs"]
+mod support;
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty};
+use tower::{Layer, Service, service_fn};
+use tower_client_auth::sigv4::{Signer, SigningCredentials, SigningOptions, SigningScope};
+use tower_client_auth::{
+    ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, BearerTokenLayer, BoxError, Buffer, Cached,
+    PayloadHash, Secret, SigV4Layer, Token, TokenSource,
+};
+use tower_http::auth::AddAuthorizationLayer;
+use tower_http::set_header::SetRequestHeaderLayer;
+
+use self::meter::{measure, spilled};
+use self::support::promise;
+
+#[global_allocator]
+static METER: meter::Meter = meter::Meter;
+
+const MIB: usize = 1024 * 1024;
+const TEN_GIB: u64 = 10 * 1024 * MIB as u64;
+const ORIGIN: &str = "https://api.example.com";
+
+/// A body far larger than memory: one chunk, over and over.
+struct Synthetic {
+    chunk: Bytes,
+    left: u64,
+    known: bool,
+    read: Rc<Cell<u64>>,
+}
+
+impl Synthetic {
+    fn new(chunk: usize, length: u64, known: bool) -> (Self, Rc<Cell<u64>>) {
+        let read = Rc::new(Cell::new(0));
+        let body = Self {
+            chunk: Bytes::from(vec![b'x'; chunk]),
+            left: length,
+            known,
+            read: Rc::clone(&read),
+        };
+        (body, read)
+    }
+}
+
+impl Body for Synthetic {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let next = self.left.min(self.chunk.len() as u64);
+        self.left -= next;
+        self.read.set(self.read.get() + next);
+        Poll::Ready(Some(Ok(Frame::data(self.chunk.slice(..next as usize)))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.known {
+            true => SizeHint::with_exact(self.left),
+            false => SizeHint::default(),
+        }
+    }
+}
+
+fn credentials() -> Credentials {
+    Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")
+}
+
+fn sigv4(limit: usize) -> SigV4Layer<SigningCredentials> {
+    let layer = SigV4Layer::new("eu-west-1", "s3", credentials()).expect("a layer");
+    layer
+        .scope(ORIGIN)
+        .expect("an origin")
+        .payload(Buffer::new(limit))
+}
+
+fn put<B>(body: B) -> Request<B> {
+    Request::put("https://api.example.com/object")
+        .body(body)
+        .expect("a request")
+}
+
+/// Reads a body as it comes and keeps nothing, as a transport does.
+async fn upload<B>(request: Request<B>) -> Result<Response<u64>, BoxError>
+where
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    let mut body = pin!(request.into_body());
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame?.data_ref().map_or(0, Bytes::len) as u64;
+    }
+    Ok(Response::new(length))
+}
+
+#[test]
+fn a_body_over_the_limit_costs_no_more_than_the_limit() {
+    for (chunk, known) in [
+        (64 * 1024, false),
+        (64 * 1024, true),
+        (1, false),
+        (3 * MIB, false),
+    ] {
+        let (body, read) = Synthetic::new(chunk, TEN_GIB, known);
+        let mut service = sigv4(MIB).layer(service_fn(upload::<AuthBody<Synthetic>>));
+        let (answer, _, peak) = measure(|| service.call(put(body)).now_or_never());
+        let error = answer.expect("at once").expect_err("too large");
+        let error = AuthError::find(error.as_ref()).expect("an error of the layer");
+        assert_eq!(error.kind(), AuthErrorKind::PayloadTooLarge);
+        assert!(error.to_string().contains("1048576 bytes"), "{error}");
+        assert!(peak < 4 * MIB, "{peak}");
+        let most = if known { 0 } else { MIB + chunk };
+        assert!(read.get() <= most as u64, "{} of {most}", read.get());
+        promise(
+            33,
+            format!(
+                "10 GiB in chunks of {chunk} bytes, length {}, limit 1 MiB: {} KiB peak heap, \
+                 {} KiB read",
+                if known { "known" } else { "unknown" },
+                peak / 1024,
+                read.get() / 1024,
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_body_up_to_the_limit_costs_no_multiple_of_it() {
+    for chunk in [1, 7, 4096, MIB] {
+        let (body, read) = Synthetic::new(chunk, MIB as u64, false);
+        let mut service = sigv4(MIB).layer(service_fn(upload::<AuthBody<Synthetic>>));
+        let (answer, _, peak) = measure(|| service.call(put(body)).now_or_never());
+        let answer = answer.expect("at once").expect("an answer");
+        assert_eq!(answer.into_body(), MIB as u64);
+        assert_eq!(read.get(), MIB as u64);
+        assert!(peak < 4 * MIB, "{peak}");
+        promise(
+            33,
+            format!(
+                "1 MiB in chunks of {chunk} bytes: {} KiB peak heap",
+                peak / 1024
+            ),
+        );
+    }
+}
+
+#[test]
+fn an_endless_body_streams_through() {
+    let bearer = BearerTokenLayer::new(ORIGIN, Token::from("mF_9")).expect("a layer");
+    let mut bearer = bearer.payload(Buffer::new(MIB)).layer(service_fn(upload));
+    let mut unsigned = sigv4(MIB).unsigned_payload().layer(service_fn(upload));
+    for name in ["bearer", "unsigned"] {
+        let (body, _) = Synthetic::new(64 * 1024, TEN_GIB, false);
+        let (answer, _, peak) = measure(|| match name {
+            "bearer" => bearer.call(put(body)).now_or_never(),
+            _ => unsigned.call(put(body)).now_or_never(),
+        });
+        let answer = answer.expect("at once").expect("an answer");
+        assert_eq!(answer.into_body(), TEN_GIB);
+        assert!(peak < 64 * 1024, "{peak}");
+        promise(
+            33,
+            format!("10 GiB streamed through a {name} layer: {peak} bytes peak heap"),
+        );
+    }
+}
+
+type Plain = Request<Empty<Bytes>>;
+
+/// What a warm request costs: built beforehand, and dropped afterwards.
+fn cost<S>(service: &mut S, headers: usize) -> usize
+where
+    S: Service<Plain, Response = Response<()>>,
+    S::Error: std::fmt::Debug,
+{
+    let request = || {
+        let mut request = put(Empty::new());
+        for at in 0..headers {
+            let name = HeaderName::try_from(format!("x-header-{at}")).expect("a name");
+            request
+                .headers_mut()
+                .insert(name, HeaderValue::from_static("value"));
+        }
+        request
+    };
+    for _ in 0..3 {
+        service
+            .call(request())
+            .now_or_never()
+            .expect("at once")
+            .expect("an answer");
+    }
+    let requests: Vec<_> = (0..10).map(|_| request()).collect();
+    let (_, count, _) = measure(|| {
+        for request in requests {
+            service
+                .call(request)
+                .now_or_never()
+                .expect("at once")
+                .expect("an answer");
+        }
+    });
+    assert_eq!(count % 10, 0, "every request costs the same");
+    count / 10
+}
+
+async fn nothing(_request: Plain) -> Result<Response<()>, Infallible> {
+    Ok(Response::new(()))
+}
+
+#[test]
+fn a_warm_request_allocates_no_more_than_with_a_fixed_header() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let _entered = runtime.enter();
+    let inner = service_fn(nothing);
+    let text = HeaderValue::from_static("da2-fakeApiId123456");
+    let name = HeaderName::from_static("x-api-key");
+    let mut fixed = SetRequestHeaderLayer::overriding(name, text).layer(inner);
+    let mut header = ApiKeyLayer::new(ORIGIN, "da2-fakeApiId123456")
+        .expect("a layer")
+        .layer(inner);
+    let mut added = AddAuthorizationLayer::bearer("mF_9.B5f-4.1JqM").layer(inner);
+    let token = Token::new("mF_9.B5f-4.1JqM").expect("a token");
+    let mut bearer = BearerTokenLayer::new(ORIGIN, token)
+        .expect("a layer")
+        .layer(inner);
+    let lasting = || async { Ok(Token::from("mF_9").expires_in(Duration::from_secs(3600))) };
+    let source = Cached::new(lasting);
+    runtime.block_on(source.token()).expect("a token");
+    let mut cached = BearerTokenLayer::new(ORIGIN, source)
+        .expect("a layer")
+        .layer(inner);
+
+    // An empty map is allocated by the first header; one of six is full and must grow.
+    for headers in [0, 3, 6, 20] {
+        let (fixed, key) = (cost(&mut fixed, headers), cost(&mut header, headers));
+        let added = cost(&mut added, headers);
+        let (bearer, cached) = (cost(&mut bearer, headers), cost(&mut cached, headers));
+        promise(
+            33,
+            format!(
+                "allocations of a request with {headers} headers: API key {key} (set-header \
+                 {fixed}), token {bearer}, cached token {cached} (add-authorization {added})"
+            ),
+        );
+        assert!(key <= fixed, "{key} > {fixed}");
+        assert!(
+            bearer <= added && cached <= added,
+            "{bearer}, {cached} > {added}"
+        );
+    }
+}
+
+/// What the crate gives back is wiped, but for the copies in a `HeaderValue` or a `Uri`, which
+/// nobody can wipe. A type that did not wipe would do so here, whatever it says at compile time.
+#[test]
+fn freed_memory_holds_no_secret() {
+    const TEXT: &str = "da2-ThisIsWatched/7f3e91c2";
+    const ENCODED: &str = "da2-ThisIsWatched%2F7f3e91c2";
+    // The instrument first: it sees a string that is not wiped, and what one leaves when it grows.
+    assert_eq!(spilled(TEXT, || TEXT.to_owned()), 1);
+    assert_eq!(spilled(TEXT, || TEXT.to_owned() + "more"), 2);
+
+    assert_eq!(spilled(TEXT, || Secret::new(TEXT)), 0);
+    assert_eq!(spilled(TEXT, || Token::new(TEXT)), 0);
+    assert_eq!(spilled(TEXT, || Token::from(Secret::new(TEXT))), 0);
+    assert_eq!(
+        spilled(TEXT, || Token::new(TEXT)
+            .map(|token| (token.clone(), token))),
+        0
+    );
+
+    // What is left behind is the header value, once per layer, however many requests there were.
+    assert_eq!(spilled(TEXT, || ApiKeyLayer::new(ORIGIN, TEXT)), 1);
+    let bearer = BearerTokenLayer::new(ORIGIN, Token::from(TEXT));
+    let mut bearer = bearer.expect("a layer").layer(service_fn(nothing));
+    for _ in 0..3 {
+        assert_eq!(
+            spilled(TEXT, || bearer.call(put(Empty::new())).now_or_never()),
+            0
+        );
+    }
+    assert_eq!(spilled(TEXT, || bearer), 1);
+
+    // A key in the query: nothing for the layer, and the request's own URI.
+    let layer = ApiKeyLayer::new(ORIGIN, TEXT).expect("a layer");
+    assert_eq!(spilled(ENCODED, || layer.clone().query("key")), 0);
+    let mut query = layer
+        .query("key")
+        .expect("a name")
+        .layer(service_fn(nothing));
+    assert_eq!(
+        spilled(ENCODED, || query.call(put(Empty::new())).now_or_never()),
+        1
+    );
+    assert_eq!(spilled(ENCODED, || query), 0);
+
+    // A signature: credentials, and what of the request it covers.
+    let credentials = |secret: &str, session: Option<&str>| {
+        let session = session.map(str::to_owned);
+        Credentials::new("AKIDEXAMPLE", secret, session, None, "test")
+    };
+    let secret = credentials(TEXT, None);
+    assert_eq!(spilled(TEXT, || SigningCredentials::new(secret.clone())), 0);
+    assert_eq!(spilled(TEXT, || SigningCredentials::new(secret)), 0);
+    let scope = SigningScope::new("eu-west-1", "s3").expect("a scope");
+    let signer = Signer::new(scope, SigningOptions::default());
+    let head = || Request::get(format!("{ORIGIN}/?token={TEXT}")).header("x-api-key", TEXT);
+    for (what, credentials, most) in [
+        ("a key of the request", credentials("secret", None), 0),
+        ("a session token", credentials("secret", Some(TEXT)), 0),
+        // Not ours: `aws-sigv4` writes `AWS4` and the secret into a string and lets go of it.
+        ("a secret access key", credentials(TEXT, None), 1),
+    ] {
+        let credentials = SigningCredentials::new(credentials).expect("credentials");
+        let mut head = head().body(()).expect("a request").into_parts().0;
+        let (hash, time) = (PayloadHash::EMPTY, SystemTime::UNIX_EPOCH);
+        let sign = || {
+            signer
+                .sign(&mut head, &credentials, &hash, time)
+                .expect("a signature")
+        };
+        let copies = spilled(TEXT, sign);
+        assert!(copies <= most, "{copies}");
+        promise(
+            27,
+            format!("{copies} freed blocks with {what} per signature"),
+        );
+    }
+}
