@@ -35,10 +35,12 @@ pub(crate) async fn run() -> Result<bool, BoxError> {
     no_credentials(&mut table, &origin).await?;
     kept_at_home(&mut table, &origin).await?;
     let good = table.print();
-    println!(
-        "\nNext, an API of yours:\n  cargo run --example quickstart -- \
-         --endpoint https://… --region … --service execute-api"
-    );
+    if good {
+        println!(
+            "\nNext, an API of yours:\n  cargo run --example quickstart -- \
+             --endpoint https://… --region … --service execute-api"
+        );
+    }
     Ok(good)
 }
 
