@@ -202,12 +202,12 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
     }
 }
 
-/// Leaves one copy of a header that is there.
+/// Leaves one copy of a header if it is there: the first. The caller's credential is as secret as the
+/// layer's, and callers forget to mark theirs.
 pub(super) fn keep_first(head: &mut request::Parts, name: &HeaderName) {
-    if let http::header::Entry::Occupied(mut entry) = head.headers.entry(name)
-        && entry.iter().nth(1).is_some()
-    {
-        let first = entry.get().clone();
+    if let http::header::Entry::Occupied(mut entry) = head.headers.entry(name) {
+        let mut first = entry.get().clone();
+        first.set_sensitive(true);
         entry.insert(first);
     }
 }

@@ -207,9 +207,10 @@ fn check_host_header(
             "the request has several `Host` headers: remove them, the client sets the right one",
         ));
     }
-    let exact = uri
-        .authority()
-        .is_some_and(|authority| authority.as_str().as_bytes() == host.as_bytes());
+    // Userinfo is no part of a host, though the URI may have the same.
+    let exact = uri.authority().is_some_and(|authority| {
+        authority.as_str().as_bytes() == host.as_bytes() && !authority.as_str().contains('@')
+    });
     if exact || names(host.as_bytes(), target) {
         return Ok(());
     }

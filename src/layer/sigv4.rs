@@ -64,7 +64,7 @@ use crate::sigv4::{
 ///   where the service allows it.
 /// - **A request that is signed already**, by `Authorization` header or as a presigned URL, is left
 ///   alone, unless [`existing`](AuthorizeLayer::existing) says otherwise. Leftovers of a signature
-///   without one (`x-amz-date` and its like) are replaced.
+///   without one (`x-amz-date` and its like, in headers or the query) are replaced.
 ///
 /// The difference to calling `aws_sigv4` by hand: this layer knows the service's quirks, fetches and
 /// renews credentials, reads the clock at the last moment, keeps the host it signed and the host it
@@ -177,8 +177,13 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         if signed || presigned {
             match self.guard.existing() {
                 Existing::Keep => {
+                    let kept = with_one_presignature(resolved.uri(head))?;
                     resolved.commit(head);
+                    if let Some(uri) = kept {
+                        head.uri = uri;
+                    }
                     keep_first(head, &header::AUTHORIZATION);
+                    keep_first(head, &X_AMZ_SECURITY_TOKEN);
                     return Ok(None);
                 }
                 Existing::Reject => return Err(Existing::refuse("a signature")),
@@ -186,7 +191,8 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             }
         }
         if self.guard.existing() == Existing::Reject
-            && head.headers.contains_key(X_AMZ_SECURITY_TOKEN)
+            && (head.headers.contains_key(X_AMZ_SECURITY_TOKEN)
+                || query::pairs(&head.uri).any(|pair| query::is_named(pair, SECURITY_TOKEN)))
         {
             return Err(Existing::refuse("a session token"));
         }
@@ -206,7 +212,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         if need == Need::Hashed(PayloadHash::Unsigned) {
             check_encrypted(current)?;
         }
-        if presigned {
+        if query::pairs(current).any(is_of_presignature) {
             uri = Some(without_presignature(current)?);
         }
         let current = uri.as_ref().unwrap_or(current);
@@ -263,19 +269,39 @@ const PRESIGNED: [&str; 7] = [
     "X-Amz-Date",
     "X-Amz-Expires",
     "X-Amz-SignedHeaders",
-    "X-Amz-Signature",
-    "X-Amz-Security-Token",
+    SIGNATURE,
+    SECURITY_TOKEN,
 ];
+const SIGNATURE: &str = "X-Amz-Signature";
+const SECURITY_TOKEN: &str = "X-Amz-Security-Token";
 
 fn is_presigned(uri: &Uri) -> bool {
-    query::pairs(uri).any(|pair| query::is_named(pair, "X-Amz-Signature"))
+    query::pairs(uri).any(|pair| query::is_named(pair, SIGNATURE))
 }
 
+fn is_of_presignature(pair: &str) -> bool {
+    PRESIGNED.iter().any(|name| query::is_named(pair, name))
+}
+
+/// Without a signature too they are leftovers: services refuse a request that seems to be signed in
+/// two ways.
 fn without_presignature(uri: &Uri) -> Result<Uri, AuthError> {
+    query::replace(uri, &query::without(uri, is_of_presignature))
+}
+
+/// The URI with the first copy of each parameter of a presigned URL, if there are more.
+fn with_one_presignature(uri: &Uri) -> Result<Option<Uri>, AuthError> {
+    let mut seen = [false; PRESIGNED.len()];
+    let mut repeated = false;
     let text = query::without(uri, |pair| {
-        PRESIGNED.iter().any(|name| query::is_named(pair, name))
+        let known = PRESIGNED.iter().zip(&mut seen);
+        let again = known
+            .filter(|(name, _)| query::is_named(pair, name))
+            .any(|(_, seen)| std::mem::replace(seen, true));
+        repeated |= again;
+        again
     });
-    query::replace(uri, &text)
+    repeated.then(|| query::replace(uri, &text)).transpose()
 }
 
 /// An unsigned body has nothing but TLS to protect it.
@@ -296,7 +322,11 @@ fn with_plain_authority(uri: &Uri) -> Result<Option<Uri>, AuthError> {
         return Ok(None);
     };
     let explicit_default = authority.as_str().len() > target.host.len() && target.default_port();
-    if !explicit_default && !authority.as_str().contains('@') {
+    // `:08443` is parsed as the number that is signed.
+    let odd_port = authority
+        .port()
+        .is_some_and(|port| port.as_str().starts_with(['0', '+']));
+    if !explicit_default && !odd_port && !authority.as_str().contains('@') {
         return Ok(None);
     }
     let text = if target.default_port() {
