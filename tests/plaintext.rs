@@ -3,8 +3,8 @@
 use tower::{Layer, ServiceExt};
 use tower_client_auth::{AuthError, AuthErrorKind, AuthOverride, PayloadHash, Scope, SigV4Layer};
 
-use crate::schemes::{CANARY, Scheme, Setup, layer_credentials, send};
-use crate::support::{Recorder, Seen, promise};
+use crate::schemes::{Scheme, Setup, has_credential, layer_credentials, send};
+use crate::support::{Recorder, promise};
 
 /// Hosts that never leave this machine.
 const LOOPBACK: [&str; 9] = [
@@ -233,12 +233,6 @@ async fn a_relative_request_does_not_slip_through() {
         let built = scheme.layer(&setup, Recorder::new());
         assert_eq!(kind(built), AuthErrorKind::PlainText, "{scheme:?}");
     }
-}
-
-fn has_credential(seen: &Seen) -> bool {
-    let mut values = seen.head.headers.values();
-    let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(CANARY);
-    values.any(|value| holds(value.as_bytes())) || holds(seen.head.uri.to_string().as_bytes())
 }
 
 fn kind<T>(built: Result<T, AuthError>) -> AuthErrorKind {

@@ -14,7 +14,7 @@ use tower_client_auth::{
     TokenStyle,
 };
 
-use crate::support::Recorder;
+use crate::support::{Recorder, Seen};
 
 /// In every secret, so that one search finds them all, in whatever place and encoding of the rest.
 pub(crate) const CANARY: &str = "CANARY";
@@ -155,6 +155,10 @@ pub(crate) fn layer_credentials() -> Credentials {
     credentials(KEY_ID, SESSION)
 }
 
+pub(crate) fn own_credentials() -> Credentials {
+    credentials(OWN_KEY_ID, OWN_SESSION)
+}
+
 /// When everything in these tests is signed.
 pub(crate) fn signing_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160)
@@ -234,4 +238,11 @@ pub(crate) async fn send(
         assert!(recorder.seen().is_empty(), "an error, and yet it was sent");
     }
     (outcome, recorder)
+}
+
+/// Whether a request carries any of the secrets.
+pub(crate) fn has_credential(seen: &Seen) -> bool {
+    let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(CANARY);
+    let mut values = seen.head.headers.values();
+    values.any(|value| holds(value.as_bytes())) || holds(seen.head.uri.to_string().as_bytes())
 }
