@@ -5,8 +5,7 @@ use std::future::{Ready, ready};
 
 use http::{HeaderName, HeaderValue, header, request};
 
-use super::bearer::keep_first;
-use super::guard::{Admission, Existing, Guard};
+use super::guard::{Admission, Existing, Guard, too_many_headers};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough};
@@ -174,37 +173,29 @@ impl Authorizer for ApiKey {
     type Credential = ();
     type Acquire = Ready<Result<(), AuthError>>;
 
+    #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
-        let resolved = match self.guard.admit(head, AuthOverride::of(head))? {
-            Admission::Cover(resolved) => resolved,
-            Admission::Leave(resolved) => {
-                resolved.commit(head);
-                return Ok(None);
-            }
-        };
-        if self.place.is_taken(head) {
-            match self.guard.existing() {
-                Existing::Keep => {
-                    resolved.commit(head);
-                    self.place.keep_first(head)?;
-                    return Ok(None);
-                }
-                Existing::Reject => return Err(Existing::refuse("an API key")),
-                Existing::Replace => {}
-            }
+        if self.guard.admits_at_once(head) {
+            return Ok(Some(((), Need::Head)));
         }
-        resolved.commit(head);
-        Ok(Some(((), Need::Head)))
+        let admission = self.guard.admit(head, AuthOverride::of(head))?;
+        let covered = matches!(admission, Admission::Cover(_));
+        match admission {
+            Admission::Cover(resolved) | Admission::Leave(resolved) => resolved.commit(head),
+        }
+        Ok(covered.then_some(((), Need::Head)))
     }
 
     fn acquire(&self, _plan: &()) -> Self::Acquire {
         ready(Ok(()))
     }
 
+    #[inline]
     fn at_hand(&self, _plan: &()) -> Option<()> {
         Some(())
     }
 
+    #[inline]
     fn apply(
         &self,
         _plan: &mut (),
@@ -212,44 +203,72 @@ impl Authorizer for ApiKey {
         _payload: &PayloadHash,
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError> {
+        // A key need not be fetched, so what the request carries is looked at here, where the key
+        // goes in, and not once before.
         match &self.place {
-            Place::Header { name, value } => {
-                head.headers.insert(name.clone(), value.clone());
-            }
-            Place::Query { name, pair } => {
-                let text = query::without(&head.uri, |other| query::is_named(other, name));
-                let text = Secret::new(query::append(text, pair.expose()));
-                head.uri = query::replace(&head.uri, text.expose())?;
-            }
+            Place::Header { name, value } => self.put_in_header(head, name, value)?,
+            Place::Query { name, pair } => self.put_in_query(head, name, pair)?,
         }
         Ok(Applied::default())
     }
 }
 
-impl Place {
-    fn is_taken(&self, head: &request::Parts) -> bool {
-        match self {
-            Self::Header { name, .. } => head.headers.contains_key(name),
-            Self::Query { name, .. } => {
-                query::pairs(&head.uri).any(|pair| query::is_named(pair, name))
-            }
+impl ApiKey {
+    #[inline]
+    fn put_in_header(
+        &self,
+        head: &mut request::Parts,
+        name: &HeaderName,
+        value: &HeaderValue,
+    ) -> Result<(), AuthError> {
+        if self.guard.existing() == Existing::Reject && head.headers.contains_key(name) {
+            return Err(Existing::refuse("an API key"));
+        }
+        match head.headers.try_insert(name.clone(), value.clone()) {
+            Ok(None) => Ok(()),
+            Ok(Some(first)) => self.settle(head, name, first),
+            Err(_) => Err(too_many_headers()),
         }
     }
 
-    fn keep_first(&self, head: &mut request::Parts) -> Result<(), AuthError> {
-        match self {
-            Self::Header { name, .. } => keep_first(head, name),
-            Self::Query { name, .. } => {
-                let copies = query::pairs(&head.uri)
-                    .filter(|pair| query::is_named(pair, name))
-                    .count();
-                if copies > 1 {
-                    let mut seen = false;
-                    let text = query::without(&head.uri, |pair| {
-                        query::is_named(pair, name) && std::mem::replace(&mut seen, true)
-                    });
-                    head.uri = query::replace(&head.uri, &text)?;
-                }
+    /// The header was there: all its copies have just been replaced, and `first` was the first.
+    #[cold]
+    fn settle(
+        &self,
+        head: &mut request::Parts,
+        name: &HeaderName,
+        mut first: HeaderValue,
+    ) -> Result<(), AuthError> {
+        if self.guard.existing() == Existing::Keep {
+            first.set_sensitive(true);
+            let put_back = head.headers.try_insert(name.clone(), first);
+            put_back.map_err(|_| too_many_headers())?;
+        }
+        Ok(())
+    }
+
+    fn put_in_query(
+        &self,
+        head: &mut request::Parts,
+        name: &str,
+        pair: &Secret,
+    ) -> Result<(), AuthError> {
+        let ours = |other: &str| query::is_named(other, name);
+        let copies = query::pairs(&head.uri).filter(|pair| ours(pair)).count();
+        match self.guard.existing() {
+            Existing::Keep if copies == 1 => {}
+            Existing::Keep if copies > 1 => {
+                let mut seen = false;
+                let text = query::without(&head.uri, |pair| {
+                    ours(pair) && std::mem::replace(&mut seen, true)
+                });
+                head.uri = query::replace(&head.uri, &text)?;
+            }
+            Existing::Reject if copies > 0 => return Err(Existing::refuse("an API key")),
+            _ => {
+                let text = query::without(&head.uri, ours);
+                let text = Secret::new(query::append(text, pair.expose()));
+                head.uri = query::replace(&head.uri, text.expose())?;
             }
         }
         Ok(())

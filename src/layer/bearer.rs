@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode, header, request, response};
 
 use super::acquire::Acquire;
 use super::api_key::check_header_name;
-use super::guard::{Admission, Existing, Guard};
+use super::guard::{Admission, Existing, Guard, keep_first};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Verdict};
@@ -123,7 +123,11 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
     type Credential = Token;
     type Acquire = Acquire<T::Future, Token>;
 
+    #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(BearerPlan, Need)>, AuthError> {
+        if self.guard.admits_at_once(head) && !head.headers.contains_key(&self.header) {
+            return Ok(Some((BearerPlan { token: None }, Need::Head)));
+        }
         let overrides = AuthOverride::of(head);
         let resolved = match self.guard.admit(head, overrides)? {
             Admission::Cover(resolved) => resolved,
@@ -156,6 +160,7 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
         }
     }
 
+    #[inline]
     fn at_hand(&self, plan: &BearerPlan) -> Option<Token> {
         match &plan.token {
             Some(token) => Some(token.clone()),
@@ -163,6 +168,7 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
         }
     }
 
+    #[inline]
     fn apply(
         &self,
         plan: &mut BearerPlan,
@@ -199,16 +205,6 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
 
     fn reject(&self, _plan: &BearerPlan, token: &Token) {
         self.source.rejected(token);
-    }
-}
-
-/// Leaves one copy of a header if it is there: the first. The caller's credential is as secret as the
-/// layer's, and callers forget to mark theirs.
-pub(super) fn keep_first(head: &mut request::Parts, name: &HeaderName) {
-    if let http::header::Entry::Occupied(mut entry) = head.headers.entry(name) {
-        let mut first = entry.get().clone();
-        first.set_sensitive(true);
-        entry.insert(first);
     }
 }
 

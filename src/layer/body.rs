@@ -28,7 +28,7 @@ pub trait PreparePayload<B>: sealed::Sealed {
     /// The body the service below gets.
     type Body;
     /// Resolves when the body is ready.
-    type Future: Future<Output = Result<(Self::Prepared, PayloadHash), AuthError>>;
+    type Future: Future<Output = Readied<Self::Prepared>>;
 
     /// Readies the body as far as `need` asks; [`Need::Head`] and [`Need::Hashed`] never read any
     /// of it, and are done at once.
@@ -37,7 +37,7 @@ pub trait PreparePayload<B>: sealed::Sealed {
         head: &request::Parts,
         need: Need,
         body: B,
-    ) -> Step<Result<(Self::Prepared, PayloadHash), AuthError>, Self::Future>;
+    ) -> Step<Readied<Self::Prepared>, Self::Future>;
 
     /// Before sending: what a second sending would need, if there can be one.
     fn keep(&self, prepared: &Self::Prepared) -> Option<Self::Spare>;
@@ -51,6 +51,9 @@ pub trait PreparePayload<B>: sealed::Sealed {
     /// The body of a request that is left alone.
     fn bypass(&self, body: B) -> Self::Body;
 }
+
+/// A body that is ready, and what it hashes to.
+pub type Readied<T> = Result<(T, PayloadHash), AuthError>;
 
 /// Something that is done, or a future that will have done it. What is done need not be moved into a
 /// future and out again, which on the hot path is most of the cost.
@@ -78,14 +81,14 @@ impl<B> PreparePayload<B> for Passthrough {
     type Prepared = B;
     type Spare = Infallible;
     type Body = B;
-    type Future = Pending<Result<(B, PayloadHash), AuthError>>;
+    type Future = Pending<Readied<B>>;
 
     fn prepare(
         &self,
         _head: &request::Parts,
         need: Need,
         body: B,
-    ) -> Step<Result<(B, PayloadHash), AuthError>, Self::Future> {
+    ) -> Step<Readied<B>, Self::Future> {
         Step::Now(unread(need, body))
     }
 
@@ -115,14 +118,14 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
     type Prepared = B;
     type Spare = B;
     type Body = B;
-    type Future = Pending<Result<(B, PayloadHash), AuthError>>;
+    type Future = Pending<Readied<B>>;
 
     fn prepare(
         &self,
         _head: &request::Parts,
         need: Need,
         body: B,
-    ) -> Step<Result<(B, PayloadHash), AuthError>, Self::Future> {
+    ) -> Step<Readied<B>, Self::Future> {
         Step::Now(unread(need, body))
     }
 
@@ -143,7 +146,7 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
     }
 }
 
-fn unread<T>(need: Need, body: T) -> Result<(T, PayloadHash), AuthError> {
+fn unread<T>(need: Need, body: T) -> Readied<T> {
     match need {
         Need::Head => Ok((body, PayloadHash::Unsigned)),
         Need::Hashed(hash) => Ok((body, hash)),
@@ -198,7 +201,7 @@ where
         head: &request::Parts,
         need: Need,
         body: B,
-    ) -> Step<Result<(Prepared<B>, PayloadHash), AuthError>, BufferFuture<B>> {
+    ) -> Step<Readied<Prepared<B>>, BufferFuture<B>> {
         if need != Need::Payload {
             return Step::Now(unread(need, Prepared(Repr::Stream(body))));
         }
@@ -390,7 +393,7 @@ impl<B: Body> Future for BufferFuture<B>
 where
     B::Error: Into<BoxError>,
 {
-    type Output = Result<(Prepared<B>, PayloadHash), AuthError>;
+    type Output = Readied<Prepared<B>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (buffered, hash) = ready!(self.project().collect.poll_collect(cx))?;
@@ -402,10 +405,7 @@ impl<B: Body> Collect<B>
 where
     B::Error: Into<BoxError>,
 {
-    fn poll_collect(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Buffered, PayloadHash), AuthError>> {
+    fn poll_collect(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Readied<Buffered>> {
         let mut this = self.project();
         while !this.body.is_end_stream() {
             let Some(frame) = ready!(this.body.as_mut().poll_frame(cx)) else {

@@ -452,14 +452,6 @@ where
         // stays behind for the next request.
         let clone = self.inner.clone();
         let service = mem::replace(&mut self.inner, clone);
-        let shared = Arc::clone(&self.shared);
-        let (mut head, body) = request.into_parts();
-        match shared.authorizer.cover(&mut head) {
-            Ok(Some((plan, need))) => {
-                ResponseFuture::covered(shared, service, head, body, plan, need)
-            }
-            Ok(None) => ResponseFuture::bypassing(shared, service, head, body),
-            Err(error) => ResponseFuture::failed(shared, service, error),
-        }
+        ResponseFuture::start(Arc::clone(&self.shared), service, request)
     }
 }

@@ -24,7 +24,7 @@ use tower_service::Service;
 
 use super::body::{PreparePayload, Step};
 use super::inspect::{Inspect, Inspected};
-use super::{Authorizer, Need, Shared, Verdict};
+use super::{Authorizer, Shared, Verdict};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
@@ -42,7 +42,7 @@ pin_project! {
         service: S,
         exchange: Exchange<A, P::Prepared, P::Spare>,
         #[pin]
-        state: State<P::Future, A::Acquire, S::Future, I::Future, Response<I::Body>>,
+        state: StateOf<S, A, P, I, B, R>,
         _response: PhantomData<fn() -> R>,
     }
 }
@@ -50,14 +50,22 @@ pin_project! {
 /// What belongs to the request at hand.
 struct Exchange<A: Authorizer, Prepared, Spare> {
     plan: Option<A::Plan>,
-    /// Unsigned until it is sent.
+    /// The head, unsigned: until it is sent, and afterwards if it may be sent again.
     head: Option<request::Parts>,
-    prepared: Option<(Prepared, PayloadHash)>,
+    prepared: Option<Prepared>,
+    hash: PayloadHash,
     credential: Option<A::Credential>,
-    /// The unsigned head and what brings the body back, if the request may be sent twice.
-    spare: Option<(request::Parts, Spare, PayloadHash)>,
-    replayed: bool,
+    /// What brings the body back, if the request may be sent again.
+    spare: Option<Spare>,
 }
+
+type StateOf<S, A, P, I, B, R> = State<
+    <P as PreparePayload<B>>::Future,
+    <A as Authorizer>::Acquire,
+    <S as Service<Request<<P as PreparePayload<B>>::Body>>>::Future,
+    <I as Inspect<R>>::Future,
+    Response<<I as Inspect<R>>::Body>,
+>;
 
 pin_project! {
     #[project = StateProj]
@@ -86,44 +94,65 @@ where
 {
     /// Goes as far as it can without waiting, so that a warm request without a body to read is on
     /// its way before there is a future to move about.
-    pub(super) fn covered(
-        shared: Arc<Shared<A, P, I>>,
-        mut service: S,
-        head: request::Parts,
-        body: B,
-        plan: A::Plan,
-        need: Need,
-    ) -> Self {
-        let prepared = match shared.payload.prepare(&head, need, body) {
+    #[inline]
+    pub(super) fn start(shared: Arc<Shared<A, P, I>>, mut service: S, request: Request<B>) -> Self {
+        let (mut head, body) = request.into_parts();
+        let (mut plan, need) = match shared.authorizer.cover(&mut head) {
+            Ok(Some(covered)) => covered,
+            Ok(None) => {
+                let request = Request::from_parts(head, shared.payload.bypass(body));
+                let future = service.call(request);
+                let exchange = Exchange::empty();
+                return Self::new(shared, service, exchange, State::Bypassing { future });
+            }
+            Err(error) => return Self::failed(shared, service, error),
+        };
+        let (prepared, hash) = match shared.payload.prepare(&head, need, body) {
             Step::Now(Ok(prepared)) => prepared,
             Step::Now(Err(error)) => return Self::failed(shared, service, error),
             Step::Later(future) => {
-                let exchange = Exchange::new(plan, head, None);
+                let exchange = Exchange {
+                    plan: Some(plan),
+                    head: Some(head),
+                    ..Exchange::empty()
+                };
                 return Self::new(shared, service, exchange, State::Preparing { future });
             }
         };
         let Some(credential) = shared.authorizer.at_hand(&plan) else {
             let future = shared.authorizer.acquire(&plan);
-            let exchange = Exchange::new(plan, head, Some(prepared));
+            let exchange = Exchange {
+                plan: Some(plan),
+                head: Some(head),
+                prepared: Some(prepared),
+                hash,
+                ..Exchange::empty()
+            };
             return Self::new(shared, service, exchange, State::Acquiring { future });
         };
-        let spare = match shared.replay {
-            true => spare(&shared.payload, &head, &prepared),
-            false => None,
+        let (spare, unsigned) = match shared.replay {
+            false => (None, None),
+            true => keep(&shared.payload, &prepared, &head),
         };
-        let mut plan = plan;
-        match apply(&shared, &mut plan, &credential, prepared, head) {
-            Ok(request) => Self {
+        match shared
+            .authorizer
+            .apply(&mut plan, &credential, &hash, &mut head)
+        {
+            // Written out in one piece: parts that are put together first are moved once more.
+            Ok(applied) => Self {
                 state: State::Calling {
-                    future: service.call(request),
+                    future: service.call(Request::from_parts(
+                        head,
+                        shared.payload.seal(prepared, applied),
+                    )),
                 },
                 exchange: Exchange {
                     plan: Some(plan),
-                    head: None,
+                    head: unsigned,
                     prepared: None,
+                    hash,
                     credential: Some(credential),
                     spare,
-                    replayed: false,
                 },
                 shared,
                 service,
@@ -133,23 +162,8 @@ where
         }
     }
 
-    pub(super) fn bypassing(
-        shared: Arc<Shared<A, P, I>>,
-        mut service: S,
-        head: request::Parts,
-        body: B,
-    ) -> Self {
-        let request = Request::from_parts(head, shared.payload.bypass(body));
-        let future = service.call(request);
-        Self::new(
-            shared,
-            service,
-            Exchange::empty(),
-            State::Bypassing { future },
-        )
-    }
-
-    pub(super) fn failed(shared: Arc<Shared<A, P, I>>, service: S, error: AuthError) -> Self {
+    #[cold]
+    fn failed(shared: Arc<Shared<A, P, I>>, service: S, error: AuthError) -> Self {
         let error = Some(error.into());
         Self::new(shared, service, Exchange::empty(), State::Failed { error })
     }
@@ -158,7 +172,7 @@ where
         shared: Arc<Shared<A, P, I>>,
         service: S,
         exchange: Exchange<A, P::Prepared, P::Spare>,
-        state: State<P::Future, A::Acquire, S::Future, I::Future, Response<I::Body>>,
+        state: StateOf<S, A, P, I, B, R>,
     ) -> Self {
         Self {
             shared,
@@ -185,8 +199,9 @@ where
         let output = loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Preparing { future } => match ready!(future.poll(cx)) {
-                    Ok(prepared) => {
+                    Ok((prepared, hash)) => {
                         this.exchange.prepared = Some(prepared);
+                        this.exchange.hash = hash;
                         match this.exchange.acquire(this.shared) {
                             Ok(future) => State::Acquiring { future },
                             Err(error) => break Err(error.into()),
@@ -196,13 +211,10 @@ where
                 },
                 StateProj::Acquiring { future } => match ready!(future.poll(cx)) {
                     Ok(credential) => {
-                        if this.shared.replay
-                            && let (Some(head), Some(prepared)) =
-                                (&this.exchange.head, &this.exchange.prepared)
+                        match this
+                            .exchange
+                            .apply(this.shared, credential, this.shared.replay)
                         {
-                            this.exchange.spare = spare(&this.shared.payload, head, prepared);
-                        }
-                        match this.exchange.apply(this.shared, credential) {
                             Ok(request) => State::Calling {
                                 future: this.service.call(request),
                             },
@@ -247,7 +259,7 @@ where
                     let Some(credential) = this.exchange.credential.take() else {
                         break Err(polled_again().into());
                     };
-                    match this.exchange.apply(this.shared, credential) {
+                    match this.exchange.apply(this.shared, credential, false) {
                         Ok(request) => State::Calling {
                             future: this.service.call(request),
                         },
@@ -276,18 +288,9 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             plan: None,
             head: None,
             prepared: None,
+            hash: PayloadHash::Unsigned,
             credential: None,
             spare: None,
-            replayed: false,
-        }
-    }
-
-    fn new(plan: A::Plan, head: request::Parts, prepared: Option<(Prepared, PayloadHash)>) -> Self {
-        Self {
-            plan: Some(plan),
-            head: Some(head),
-            prepared,
-            ..Self::empty()
         }
     }
 
@@ -296,21 +299,28 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         Ok(shared.authorizer.acquire(plan))
     }
 
-    /// Puts the credential on the request.
+    /// Puts the credential on the request; before that sets aside what sending it again would need.
     fn apply<B, P, I>(
         &mut self,
         shared: &Shared<A, P, I>,
         credential: A::Credential,
+        may_repeat: bool,
     ) -> Result<Request<P::Body>, AuthError>
     where
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
         let plan = self.plan.as_mut().ok_or_else(polled_again)?;
         let prepared = self.prepared.take().ok_or_else(polled_again)?;
-        let head = self.head.take().ok_or_else(polled_again)?;
-        let request = apply(shared, plan, &credential, prepared, head)?;
+        let mut head = self.head.take().ok_or_else(polled_again)?;
+        if may_repeat {
+            (self.spare, self.head) = keep(&shared.payload, &prepared, &head);
+        }
+        let applied = shared
+            .authorizer
+            .apply(plan, &credential, &self.hash, &mut head)?;
         self.credential = Some(credential);
-        Ok(request)
+        let body = shared.payload.seal(prepared, applied);
+        Ok(Request::from_parts(head, body))
     }
 
     /// Asks for a verdict; with it comes the pending credential if the request is to be sent again.
@@ -342,45 +352,21 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             Verdict::Refresh => shared.authorizer.reject(plan, credential),
             Verdict::Resync => {}
         }
-        if self.replayed {
-            return None;
-        }
-        let (head, spare, hash) = self.spare.take()?;
-        let prepared = shared.payload.replay(spare)?;
-        let future = shared.authorizer.acquire(plan);
-        self.replayed = true;
-        self.head = Some(head);
-        self.prepared = Some((prepared, hash));
-        Some(future)
+        // A second attempt has kept nothing, so there is no third.
+        self.prepared = Some(shared.payload.replay(self.spare.take()?)?);
+        Some(shared.authorizer.acquire(plan))
     }
 }
 
-/// What a second attempt needs, set aside while the head is still unsigned.
-fn spare<B, P: PreparePayload<B>>(
+/// What sending a request again would need: its body, and its head while it is unsigned.
+fn keep<B, P: PreparePayload<B>>(
     payload: &P,
+    prepared: &P::Prepared,
     head: &request::Parts,
-    (prepared, hash): &(P::Prepared, PayloadHash),
-) -> Option<(request::Parts, P::Spare, PayloadHash)> {
-    let spare = payload.keep(prepared)?;
-    Some((head.clone(), spare, *hash))
-}
-
-fn apply<A, B, P, I>(
-    shared: &Shared<A, P, I>,
-    plan: &mut A::Plan,
-    credential: &A::Credential,
-    (prepared, hash): (P::Prepared, PayloadHash),
-    mut head: request::Parts,
-) -> Result<Request<P::Body>, AuthError>
-where
-    A: Authorizer,
-    P: PreparePayload<B>,
-{
-    let applied = shared
-        .authorizer
-        .apply(plan, credential, &hash, &mut head)?;
-    let body = shared.payload.seal(prepared, applied);
-    Ok(Request::from_parts(head, body))
+) -> (Option<P::Spare>, Option<request::Parts>) {
+    let spare = payload.keep(prepared);
+    let head = spare.as_ref().map(|_| head.clone());
+    (spare, head)
 }
 
 /// Only a caller that polls a finished future can see this.

@@ -1,7 +1,8 @@
 //! The checks every scheme makes before it lets a credential near a request.
 
+use http::header::Entry;
 use http::uri::{Authority, Uri};
-use http::{header, request};
+use http::{HeaderName, header, request};
 
 use super::overrides::AuthOverride;
 use super::scope::{Reach, Scope, Target, parse_origin, port_of};
@@ -33,6 +34,24 @@ impl Existing {
     }
 }
 
+/// Leaves one copy of a header if it is there: the first. The caller's credential is as secret as the
+/// layer's, and callers forget to mark theirs.
+pub(super) fn keep_first(head: &mut request::Parts, name: &HeaderName) {
+    if let Ok(Entry::Occupied(mut entry)) = head.headers.try_entry(name) {
+        let mut first = entry.get().clone();
+        first.set_sensitive(true);
+        entry.insert(first);
+    }
+}
+
+/// A header map holds 32,768 names, and panics over one more unless asked to try.
+pub(super) fn too_many_headers() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Request,
+        "the request has more headers than a header map can hold",
+    )
+}
+
 /// Scope, host rules and policy of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
@@ -56,6 +75,7 @@ pub(crate) enum Admission {
 pub(crate) struct Resolved(Option<Uri>);
 
 impl Resolved {
+    #[inline]
     pub(crate) fn commit(self, head: &mut request::Parts) {
         if let Some(uri) = self.0 {
             head.uri = uri;
@@ -112,6 +132,15 @@ impl Guard {
         Ok(())
     }
 
+    /// Whether the credential may be added without a closer look: a request that says nothing of its
+    /// own authorization, to one of the scope's origins spelled as it was given. Nearly all are.
+    #[inline]
+    pub(crate) fn admits_at_once(&self, head: &request::Parts) -> bool {
+        AuthOverride::of(head).is_none()
+            && self.scope.spells(&head.uri)
+            && (self.allow_host_header || !head.headers.contains_key(header::HOST))
+    }
+
     /// Decides about one request. Leaves it as it is.
     pub(crate) fn admit(
         &self,
@@ -122,16 +151,6 @@ impl Guard {
             let resolved = self.resolve(&head.uri).unwrap_or(Resolved(None));
             return Ok(Admission::Leave(resolved));
         }
-        if self.scope.spells(&head.uri)
-            && (self.allow_host_header || !head.headers.contains_key(header::HOST))
-        {
-            return Ok(Admission::Cover(Resolved(None)));
-        }
-        self.admit_closely(head)
-    }
-
-    /// What is left when the URI is not simply one of the scope's origins.
-    fn admit_closely(&self, head: &request::Parts) -> Result<Admission, AuthError> {
         let resolved = self.resolve(&head.uri)?;
         let uri = resolved.0.as_ref().unwrap_or(&head.uri);
         let Some(target) = Target::of(uri)? else {

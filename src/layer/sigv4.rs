@@ -7,9 +7,8 @@ use http::uri::Authority;
 use http::{HeaderValue, Uri, header, request};
 
 use super::acquire::Acquire;
-use super::bearer::keep_first;
 use super::body::Buffer;
-use super::guard::{Admission, Existing, Guard};
+use super::guard::{Admission, Existing, Guard, keep_first};
 use super::overrides::AuthOverride;
 use super::scope::{Scope, Target};
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need};
