@@ -18,6 +18,7 @@ pub use api_key::{ApiKey, ApiKeyLayer};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
 pub use body::{
     AuthBody, Buffer, BufferFuture, Buffered, CloneBody, Passthrough, PreparePayload, Prepared,
+    Readied, Step,
 };
 pub use engine::{Applied, Authorize, AuthorizeLayer, Authorizer, Guarded, Need, Verdict};
 pub use future::ResponseFuture;

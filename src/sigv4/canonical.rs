@@ -81,7 +81,9 @@ impl CanonicalRequest {
 pub(super) fn signed_host(head: &request::Parts) -> Result<Cow<'_, [u8]>, AuthError> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) if !host.is_empty() => Ok(Cow::Borrowed(host.as_bytes().trim_ascii())),
+        (Some(host), None) if !host.as_bytes().trim_ascii().is_empty() => {
+            Ok(Cow::Borrowed(host.as_bytes().trim_ascii()))
+        }
         (None, None) => uri_host(&head.uri).ok_or_else(|| {
             AuthError::new(
                 AuthErrorKind::Request,

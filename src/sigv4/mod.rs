@@ -49,8 +49,9 @@
 //! - decodes the query as text, so that `?a=%FF` and `?a=%FE` get one and the same signature;
 //! - takes userinfo into the signed host, panics on a relative URI, and refuses header values that
 //!   are not UTF-8;
-//! - takes the path of single-encoding services as it stands, so that `/a(b)` is signed as `/a(b)`
-//!   where S3 computes `/a%28b%29`.
+//! - takes the path of single-encoding services as it stands, so that `/a(b)`, `/%c3%a9` and
+//!   `/a%2Fb` are signed so, where S3 decodes the path and computes `/a%28b%29`, `/%C3%A9` and `/a/b`;
+//! - signs tabs around a header's value, which HTTP takes off on the way.
 //!
 //! Everywhere else the two agree, and the tests hold them to that.
 
