@@ -430,11 +430,10 @@ where
                     }
                 }
                 Err(frame) => {
+                    // The last frame there can be: transports send nothing after it.
                     if let Ok(trailers) = frame.into_trailers() {
-                        match this.trailers {
-                            Some(all) => all.extend(trailers),
-                            None => *this.trailers = Some(trailers),
-                        }
+                        *this.trailers = Some(trailers);
+                        break;
                     }
                 }
             }
