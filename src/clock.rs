@@ -116,6 +116,7 @@ impl Deadline {
     }
 
     /// The deadline of something that ends at a time of day, learned at `seen`.
+    #[cfg(feature = "cache")]
     pub(crate) fn at(seen: Moment, wall: SystemTime) -> Option<Self> {
         let left = wall.duration_since(seen.wall).unwrap_or(Duration::ZERO);
         Some(Self {

@@ -101,7 +101,7 @@
 //! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
 //! | `cache` | yes | [`Cached`]: tokens and credentials fetched once, on tokio |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
-//! | `tracing` | | events for what the layers decide, without secrets |
+//! | `tracing` | | an event, without secrets, when a request is out of scope |
 //! | `test-util` | | [`ManualClock`] |
 //!
 //! API keys and bearer tokens need no feature. No feature picks an HTTP client.
@@ -111,8 +111,8 @@
 
 mod clock;
 mod error;
-mod identity;
-mod layer;
+pub mod identity;
+pub mod layer;
 mod payload;
 mod query;
 #[cfg(feature = "redirect")]
@@ -121,12 +121,28 @@ mod secret;
 #[cfg(feature = "sigv4")]
 pub mod sigv4;
 
+// The paved path. What a program only meets by inference (futures, plans, sealed traits) stays in
+// the modules.
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
 pub use error::{AuthError, AuthErrorKind, BoxError};
-pub use identity::*;
-pub use layer::*;
+#[cfg(feature = "cache")]
+#[doc(inline)]
+pub use identity::Cached;
+#[cfg(feature = "sigv4")]
+#[doc(inline)]
+pub use identity::{CredentialsSource, IntoCredentialsSource};
+#[doc(inline)]
+pub use identity::{Token, TokenSource, TokenStyle, token_fn};
+#[cfg(feature = "sigv4")]
+#[doc(inline)]
+pub use layer::SigV4Layer;
+#[doc(inline)]
+pub use layer::{
+    ApiKeyLayer, Applied, AuthBody, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
+    BearerTokenLayer, Buffer, CloneBody, Existing, Need, Passthrough, Scope, Verdict,
+};
 pub use payload::PayloadHash;
 #[cfg(feature = "redirect")]
 pub use redirect::DropCredentials;

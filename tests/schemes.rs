@@ -8,10 +8,10 @@ use http::{HeaderName, Request, Response};
 use http_body_util::Full;
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt};
+use tower_client_auth::layer::Guarded;
 use tower_client_auth::{
     ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, AuthOverride, AuthorizeLayer, Authorizer,
-    BearerTokenLayer, BoxError, Buffer, Clock, Existing, Guarded, Scope, SigV4Layer, Token,
-    TokenStyle,
+    BearerTokenLayer, BoxError, Buffer, Clock, Existing, Scope, SigV4Layer, Token, TokenStyle,
 };
 
 use crate::support::{Recorder, Seen};

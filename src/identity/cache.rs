@@ -41,6 +41,21 @@ use crate::error::{AuthError, AuthErrorKind};
 /// # Ok::<(), tower_client_auth::AuthError>(())
 /// ```
 ///
+/// A closure that shares state with its futures clones it twice, once for itself and once for each
+/// future; a type that implements [`TokenSource`] may read better:
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_client_auth::Cached;
+///
+/// # struct Issuer; impl Issuer { async fn token(&self) -> Result<String, std::io::Error> { Ok("t".into()) } }
+/// # let issuer = Arc::new(Issuer);
+/// let source = Cached::new(move || {
+///     let issuer = Arc::clone(&issuer);
+///     async move { Ok(issuer.token().await?) }
+/// });
+/// ```
+///
 /// # Errors
 ///
 /// The source's own error; [`AuthErrorKind::Expired`] if it returned something that is over

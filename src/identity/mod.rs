@@ -1,4 +1,7 @@
 //! First floor: who the request is sent as, and where that knowledge comes from.
+//!
+//! A [`TokenSource`] hands out [`Token`]s and a `CredentialsSource` AWS credentials; `Cached` makes
+//! either remember. What programs name is re-exported at the crate's root.
 
 #[cfg(feature = "cache")]
 mod cache;

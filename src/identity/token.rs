@@ -162,6 +162,7 @@ impl Token {
     /// token's own length (`exp − iat`) counts instead. The claimed end is not stretched the other
     /// way: a token that sources hand out for a second time (a file, a metadata server) is older
     /// than its receipt.
+    #[cfg(feature = "cache")]
     pub(crate) fn received(mut self, start: Moment) -> Self {
         let deadline = match self.inner.life {
             Life::Unknown => None,

@@ -281,6 +281,10 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
     /// Answers a rejected credential with a new one: the request is sent a second time, and never a
     /// third.
     ///
+    /// What counts as a rejection is the scheme's to say: bearer layers take a 401 for one, API keys
+    /// and signatures have nothing to renew so far, and schemes of one's own decide in
+    /// [`Authorizer::judge`].
+    ///
     /// `payload` says how the body is had again: [`CloneBody`](crate::CloneBody) clones it before
     /// sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where it
     /// cannot be had again, where there is no newer credential, and where the second answer is a
@@ -300,7 +304,8 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
 
 /// Settings that all schemes of this crate have.
 impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
-    /// The origins the credential may go to, in place of those the layer was built with.
+    /// The origins the credential may go to, in place of those the layer was built with. To keep
+    /// AWS's own domains beside one of yours: `Scope::aws().and(Scope::origin("https://…")?)`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,9 @@
 //! Second floor: the tower layers, and the engine they share.
+//!
+//! [`AuthorizeLayer`] wraps a service into an [`Authorize`], which drives an [`Authorizer`] through a
+//! [`ResponseFuture`]. The three schemes, [`Bearer`], [`ApiKey`] and `SigV4`, are authorizers; how
+//! bodies are made ready is a [`PreparePayload`], how far responses are read an [`Inspect`]. What
+//! programs name is re-exported at the crate's root.
 
 mod acquire;
 mod api_key;

@@ -92,6 +92,7 @@ impl SigningCredentials {
     }
 
     /// Fixes the end of these credentials, which were asked for at `start`, on both clocks.
+    #[cfg(feature = "cache")]
     pub(crate) fn received(mut self, start: Moment) -> Self {
         let inner = Arc::make_mut(&mut self.inner);
         inner.deadline = inner

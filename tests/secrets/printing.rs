@@ -3,10 +3,11 @@
 use std::future::{pending, poll_fn};
 
 use futures::FutureExt as _;
+use tower_client_auth::layer::HeadOnly;
 use tower_client_auth::sigv4::{Signer, SigningOptions};
 use tower_client_auth::{
-    Applied, AuthBody, CloneBody, DropCredentials, HeadOnly, ManualClock, Need, Passthrough,
-    TokenStyle, Verdict,
+    Applied, AuthBody, CloneBody, DropCredentials, ManualClock, Need, Passthrough, TokenStyle,
+    Verdict,
 };
 
 use super::*;
