@@ -151,6 +151,14 @@ impl AuthError {
         }
     }
 
+    /// A header map has an end, and panics beyond it unless it is asked to try.
+    pub(crate) fn too_many_headers() -> Self {
+        Self::new(
+            AuthErrorKind::Request,
+            "the request has more headers than a header map can hold",
+        )
+    }
+
     fn build(
         kind: AuthErrorKind,
         transient: bool,

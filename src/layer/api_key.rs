@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 
 use http::{HeaderName, HeaderValue, header, request};
 
-use super::guard::{Admission, Existing, Guard, too_many_headers};
+use super::guard::{Admission, Existing, Guard};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough};
@@ -227,7 +227,7 @@ impl ApiKey {
         match head.headers.try_insert(name.clone(), value.clone()) {
             Ok(None) => Ok(()),
             Ok(Some(first)) => self.settle(head, name, first),
-            Err(_) => Err(too_many_headers()),
+            Err(_) => Err(AuthError::too_many_headers()),
         }
     }
 
@@ -242,7 +242,7 @@ impl ApiKey {
         if self.guard.existing() == Existing::Keep {
             first.set_sensitive(true);
             let put_back = head.headers.try_insert(name.clone(), first);
-            put_back.map_err(|_| too_many_headers())?;
+            put_back.map_err(|_| AuthError::too_many_headers())?;
         }
         Ok(())
     }

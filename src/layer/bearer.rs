@@ -184,8 +184,10 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
             ));
         }
         let value = token.header(self.style)?;
-        head.headers.insert(self.header.clone(), value);
-        Ok(Applied::default())
+        match head.headers.try_insert(self.header.clone(), value) {
+            Ok(_) => Ok(Applied::default()),
+            Err(_) => Err(AuthError::too_many_headers()),
+        }
     }
 
     fn judge(

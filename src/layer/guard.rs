@@ -1,6 +1,5 @@
 //! The checks every scheme makes before it lets a credential near a request.
 
-use http::header::Entry;
 use http::uri::{Authority, Uri};
 use http::{HeaderName, header, request};
 
@@ -37,19 +36,16 @@ impl Existing {
 /// Leaves one copy of a header if it is there: the first. The caller's credential is as secret as the
 /// layer's, and callers forget to mark theirs.
 pub(super) fn keep_first(head: &mut request::Parts, name: &HeaderName) {
-    if let Ok(Entry::Occupied(mut entry)) = head.headers.try_entry(name) {
-        let mut first = entry.get().clone();
-        first.set_sensitive(true);
-        entry.insert(first);
+    let Some(first) = head.headers.get_mut(name) else {
+        return;
+    };
+    first.set_sensitive(true);
+    let first = first.clone();
+    if head.headers.get_all(name).iter().nth(1).is_some() {
+        head.headers.remove(name);
+        // There is room: it has just been made.
+        let _ = head.headers.try_insert(name.clone(), first);
     }
-}
-
-/// A header map holds 32,768 names, and panics over one more unless asked to try.
-pub(super) fn too_many_headers() -> AuthError {
-    AuthError::new(
-        AuthErrorKind::Request,
-        "the request has more headers than a header map can hold",
-    )
 }
 
 /// Scope, host rules and policy of one layer.

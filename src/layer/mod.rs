@@ -17,6 +17,8 @@ mod overrides;
 mod scope;
 #[cfg(feature = "sigv4")]
 mod sigv4;
+#[cfg(all(test, feature = "sigv4"))]
+mod tests;
 
 pub use acquire::Acquire;
 pub use api_key::{ApiKey, ApiKeyLayer};

@@ -347,14 +347,14 @@ fn with_plain_authority(uri: &Uri) -> Result<Option<Uri>, AuthError> {
 /// A `Host` header that means the URI's authority is made to read like it, because it is sent, and
 /// checked, as it stands.
 fn align_host_header(head: &mut request::Parts) {
-    let Some(host) = head.headers.get(header::HOST) else {
+    let Some(host) = head.headers.get_mut(header::HOST) else {
         return;
     };
     let plain = head.uri.authority().map(Authority::as_str);
     if plain.is_some_and(|plain| plain.as_bytes() != host.as_bytes())
         && let Some(Ok(value)) = plain.map(HeaderValue::from_str)
     {
-        head.headers.insert(header::HOST, value);
+        *host = value;
     }
 }
 

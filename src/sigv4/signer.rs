@@ -43,8 +43,8 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Request`] if the request names no host, or a time lies outside the years
-    /// 1970 to 9999. The head is then as it was.
+    /// [`AuthErrorKind::Request`] if the request names no host or has no room for another header, or
+    /// a time lies outside the years 1970 to 9999. The head is then as it was.
     pub fn sign(
         &self,
         head: &mut request::Parts,
@@ -53,11 +53,17 @@ impl Signer {
         time: SystemTime,
     ) -> Result<(), AuthError> {
         let added = self.sign_aside(head, credentials, payload, time)?;
+        let too_many = |_| AuthError::too_many_headers();
+        // Only a map that is nearly full: in a small one this would make room for these headers and
+        // none for the client's.
+        if head.headers.keys_len() >= NEARLY_FULL {
+            head.headers.try_reserve(added.len()).map_err(too_many)?;
+        }
         for name in &OWN_HEADERS {
             head.headers.remove(name);
         }
         for (name, value) in added {
-            head.headers.insert(name, value);
+            head.headers.try_insert(name, value).map_err(too_many)?;
         }
         Ok(())
     }
@@ -98,6 +104,9 @@ impl Signer {
         Ok(added)
     }
 }
+
+/// Less than half of what a header map holds.
+const NEARLY_FULL: usize = 10_000;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
