@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// Any error at all, the way tower's own middleware spells it.
@@ -134,7 +135,14 @@ impl AuthError {
             if let Some(found) = error.downcast_ref::<AuthError>() {
                 return Some(found);
             }
-            next = error.source();
+            // An `io::Error` leaves what it wraps out of its own chain.
+            next = match error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref)
+            {
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
         }
         None
     }
