@@ -337,6 +337,12 @@ mod tests {
     }
 
     #[test]
+    fn the_text_is_kept_in_something_that_is_wiped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&Token::from("t").inner.value);
+    }
+
+    #[test]
     fn what_cannot_stand_in_a_header_is_refused() {
         for bad in ["", "a\nb", "a\0", "ü", " a", "a "] {
             let error = Token::new(bad).expect_err(bad);

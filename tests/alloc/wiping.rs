@@ -1,0 +1,128 @@
+//! What is left in memory that is given back.
+
+use std::time::SystemTime;
+
+use tower_client_auth::sigv4::{Signer, SigningOptions, SigningScope};
+use tower_client_auth::{PayloadHash, Secret};
+
+use super::meter::spilled;
+use super::*;
+
+const TEXT: &str = "da2-ThisIsWatched/7f3e91c2";
+const ENCODED: &str = "da2-ThisIsWatched%2F7f3e91c2";
+
+/// What the crate gives back is wiped, but for the copies in a `HeaderValue` or a `Uri`, which
+/// nobody can wipe. A type that did not wipe would do so here, whatever it says at compile time.
+#[test]
+fn freed_memory_holds_no_secret() {
+    // The instrument first: it sees a string that is not wiped, and what one leaves when it grows.
+    assert_eq!(spilled(TEXT, || TEXT.to_owned()), 1);
+    assert_eq!(spilled(TEXT, || TEXT.to_owned() + "more"), 2);
+
+    assert_eq!(spilled(TEXT, || Secret::new(TEXT)), 0);
+    assert_eq!(spilled(TEXT, || Token::new(TEXT)), 0);
+    assert_eq!(spilled(TEXT, || Token::from(Secret::new(TEXT))), 0);
+    assert_eq!(
+        spilled(TEXT, || Token::new(TEXT)
+            .map(|token| (token.clone(), token))),
+        0
+    );
+
+    // What is left behind is the header value, once per layer, however many requests there were.
+    assert_eq!(spilled(TEXT, || ApiKeyLayer::new(ORIGIN, TEXT)), 1);
+    let bearer = BearerTokenLayer::new(ORIGIN, Token::from(TEXT));
+    let mut bearer = bearer.expect("a layer").layer(service_fn(nothing));
+    for _ in 0..3 {
+        assert_eq!(
+            spilled(TEXT, || bearer.call(put(Empty::new())).now_or_never()),
+            0
+        );
+    }
+    assert_eq!(spilled(TEXT, || bearer), 1);
+
+    // A key in the query: nothing for the layer, and the request's own URI.
+    let layer = ApiKeyLayer::new(ORIGIN, TEXT).expect("a layer");
+    assert_eq!(spilled(ENCODED, || layer.clone().query("key")), 0);
+    let mut query = layer
+        .query("key")
+        .expect("a name")
+        .layer(service_fn(nothing));
+    assert_eq!(
+        spilled(ENCODED, || query.call(put(Empty::new())).now_or_never()),
+        1
+    );
+    assert_eq!(spilled(ENCODED, || query), 0);
+
+    // A signature: credentials, and what of the request it covers.
+    let credentials = |secret: &str, session: Option<&str>| {
+        let session = session.map(str::to_owned);
+        Credentials::new("AKIDEXAMPLE", secret, session, None, "test")
+    };
+    let secret = credentials(TEXT, None);
+    assert_eq!(spilled(TEXT, || SigningCredentials::new(secret.clone())), 0);
+    assert_eq!(spilled(TEXT, || SigningCredentials::new(secret)), 0);
+    let scope = SigningScope::new("eu-west-1", "s3").expect("a scope");
+    let signer = Signer::new(scope, SigningOptions::default());
+    let head = || Request::get(format!("{ORIGIN}/?token={TEXT}")).header("x-api-key", TEXT);
+    for (what, credentials, most) in [
+        ("a key of the request", credentials("secret", None), 0),
+        ("a session token", credentials("secret", Some(TEXT)), 0),
+        // Not ours: `aws-sigv4` writes `AWS4` and the secret into a string and lets go of it.
+        ("a secret access key", credentials(TEXT, None), 1),
+    ] {
+        let credentials = SigningCredentials::new(credentials).expect("credentials");
+        let mut head = head().body(()).expect("a request").into_parts().0;
+        let (hash, time) = (PayloadHash::EMPTY, SystemTime::UNIX_EPOCH);
+        let sign = || {
+            signer
+                .sign(&mut head, &credentials, &hash, time)
+                .expect("a signature")
+        };
+        let copies = spilled(TEXT, sign);
+        assert!(copies <= most, "{copies}");
+        promise(
+            27,
+            format!("{copies} freed blocks with {what} per signature"),
+        );
+    }
+}
+
+/// A buffer that grows leaves a copy behind. The one a signature is computed over must therefore be
+/// large enough from the start, whatever the request is made of.
+#[test]
+fn the_text_of_a_signature_never_has_to_grow() {
+    let parts = [
+        "", "%", "(", "%28", "/", "a", "&", "a&", "=", "a=b&", "+", "%F",
+    ];
+    let mut signatures = 0;
+    for service in ["s3", "execute-api"] {
+        let scope = SigningScope::new("eu-west-1", service).expect("a scope");
+        let signer = Signer::new(scope, SigningOptions::for_service(service));
+        let credentials = SigningCredentials::new(credentials()).expect("credentials");
+        for path in parts {
+            for query in parts {
+                for headers in [0, 1, 20] {
+                    let uri = format!("{ORIGIN}/{}?!={TEXT}&{}", path.repeat(99), query.repeat(99));
+                    let mut request = Request::get(uri);
+                    for at in 0..headers {
+                        // Some names once, some often; values as short as they get.
+                        request = request.header(format!("x-{}", at % 15), "");
+                    }
+                    let mut head = request.body(()).expect("a request").into_parts().0;
+                    let (hash, time) = (PayloadHash::of(b"x"), SystemTime::UNIX_EPOCH);
+                    let sign = || signer.sign(&mut head, &credentials, &hash, time);
+                    assert_eq!(
+                        spilled(ENCODED, sign),
+                        0,
+                        "{service} {path} {query} {headers}"
+                    );
+                    signatures += 1;
+                }
+            }
+        }
+    }
+    promise(
+        27,
+        format!("{signatures} signatures, no copy of their text in freed memory"),
+    );
+}
