@@ -1,0 +1,38 @@
+//! All integration tests but the ones that count allocations, which need a binary of their own.
+//!
+//! Figures by which the crate's promises are kept are printed as `promise 22: …`;
+//! `cargo test --all-features -- --nocapture` shows them.
+
+mod support;
+
+// What goes into a test: every scheme behind one type, servers that keep the bytes they got.
+mod schemes;
+mod targets;
+mod wire;
+
+// The engine.
+mod atomic;
+mod bodies;
+mod contract;
+mod engine;
+
+// Where a credential may go, and what is there already.
+mod default_origin;
+mod existing;
+mod hosts;
+mod origins;
+mod plaintext;
+mod sensitive;
+
+// Secrets, and what goes wrong.
+mod bad_input;
+mod secrets;
+mod wiped;
+
+// Signatures.
+mod official_suite;
+mod oracle;
+mod s3s_server;
+
+// Identities.
+mod cache;
