@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The wall clock that signatures and expiries are measured against.
 ///
-/// [`Clock::system`] is the default everywhere. A different one is for platforms without a system
-/// clock ([`Clock::from_fn`]) and for tests (`ManualClock`, feature `test-util`).
+/// [`Clock::system`] is the default everywhere. A different one is for machines whose clock is off
+/// by a known amount ([`Clock::from_fn`]) and for tests (`ManualClock`, feature `test-util`).
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -123,6 +123,17 @@ impl Deadline {
             wall,
             monotonic: seen.monotonic.checked_add(left)?,
         })
+    }
+
+    /// The one that the monotonic clock reaches first: the only clock that two deadlines share for
+    /// certain.
+    #[cfg(feature = "cache")]
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        if self.monotonic < other.monotonic {
+            self
+        } else {
+            other
+        }
     }
 
     pub(crate) fn has_passed(&self, now: &Moment) -> bool {

@@ -32,9 +32,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 /// The text never contains a secret, a request body or a response body, and ends in what to do
 /// about it where that is known. It is cheap to clone, so one failure can answer many waiters.
 ///
-/// **When an `AuthError` comes out of a service, the request was not sent**; the exception is a
-/// second attempt after a rejection, which is never reported this way before the first answer is
-/// dropped (see [`AuthorizeLayer::retry_rejected`](crate::AuthorizeLayer::retry_rejected)).
+/// **When an `AuthError` comes out of a service, the request was not sent.**
 #[derive(Clone)]
 pub struct AuthError {
     inner: Arc<Inner>,
@@ -147,13 +145,15 @@ impl AuthError {
         None
     }
 
-    /// What a user's own source answered: an `AuthError` in its chain keeps its kind, anything
-    /// else counts as transient, since a source that knows better says so.
+    /// What a user's own source answered: an `AuthError` stays what it is. Anything else counts as
+    /// transient, since a source that knows better says so, at the latest by an `AuthError` further
+    /// down in the chain.
     pub(crate) fn from_source(error: BoxError) -> Self {
         match error.downcast::<AuthError>() {
             Ok(own) => *own,
             Err(error) => match AuthError::find(error.as_ref()) {
-                Some(found) => found.clone(),
+                Some(found) if !found.is_transient() => AuthError::terminal(error),
+                Some(_) => AuthError::transient(error),
                 None => AuthError::transient(error),
             },
         }

@@ -2,7 +2,8 @@
 //!
 //! A program that calls a protected API adds one layer to its client and stops thinking about
 //! authorization: AWS Signature Version 4, API keys, and bearer tokens from any source, over any
-//! tower HTTP client (hyper-util, reqwest, tonic, an axum proxy).
+//! tower HTTP client: hyper-util's as it is, an axum proxy, and with a line or two of glue whatever
+//! else takes an [`http::Request`].
 //!
 //! ```
 //! use aws_credential_types::Credentials;
@@ -70,22 +71,26 @@
 //!
 //! - **A credential stays with its origin.** Layers take the origins they serve ([`Scope`]);
 //!   requests to anywhere else, redirects included, are sent without it.
-//! - **Nothing crosses a network in plain text**, loopback excepted, unless told to.
+//! - **No credential crosses a network in plain text**, loopback excepted, unless told to.
 //! - **A failed authorization sends nothing.** The error is an [`AuthError`] that says what to do;
 //!   errors of the client below come through untouched.
 //! - **Nothing prints a secret**: not `Debug`, not an error, not a tracing event. Every header value
-//!   is marked sensitive.
+//!   that holds one is marked sensitive.
 //! - **What the caller set wins** ([`Existing`]), and is never doubled.
-//! - **The hot path** allocates nothing beyond the header map, and takes no lock.
+//! - **The hot path waits for nothing**: a warm API key or token takes no lock, and allocates
+//!   nothing beyond what the header map needs.
+//!
+//! An [`Authorizer`] of your own asks [`Scope::covers`] and reads [`AuthOverride::of`] itself.
 //!
 //! # When the input is bad
 //!
 //! | what | when | [`AuthErrorKind`] |
 //! |---|---|---|
 //! | an empty region or service; a scope that is no origin | the layer is built | [`Configuration`](AuthErrorKind::Configuration) |
-//! | an empty API key, a token with control characters | the layer is built; for a source's tokens, at the request | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
+//! | an empty API key, AWS credentials with a newline | the layer is built | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
+//! | a token with control characters | in [`Token::new`]; from a source, at the request | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
 //! | plain http in a scope; a request over plain http | the layer is built; at the request | [`PlainText`](AuthErrorKind::PlainText) |
-//! | a URI without a host; a `Host` header that names another; a credential that is there already, under [`Existing::Reject`] | at the request | [`Request`](AuthErrorKind::Request) |
+//! | a URI without a host; a `Host` header that names another; a credential that is there already, under [`Existing::Reject`]; another origin, under [`OutOfScope::Reject`] | at the request | [`Request`](AuthErrorKind::Request) |
 //! | a body over the limit | at the request, before it is read if its length is known | [`PayloadTooLarge`](AuthErrorKind::PayloadTooLarge) |
 //! | a body that fails while it is read | at the request | [`Payload`](AuthErrorKind::Payload), the body's error as its source |
 //! | a source that fails | at the request | [`Source`](AuthErrorKind::Source), the source's error as its source |
@@ -141,7 +146,7 @@ pub use layer::SigV4Layer;
 #[doc(inline)]
 pub use layer::{
     ApiKeyLayer, Applied, AuthBody, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
-    BearerTokenLayer, Buffer, CloneBody, Existing, Need, Passthrough, Scope, Verdict,
+    BearerTokenLayer, Buffer, CloneBody, Existing, Need, OutOfScope, Passthrough, Scope, Verdict,
 };
 pub use payload::PayloadHash;
 #[cfg(feature = "redirect")]

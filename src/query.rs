@@ -18,6 +18,14 @@ pub(crate) fn is_named(pair: &str, name: &str) -> bool {
     decode(encoded).eq(name.bytes())
 }
 
+/// Whether a pair has this name, however it is percent-encoded and in whatever case.
+#[cfg(feature = "sigv4")]
+pub(crate) fn is_named_like(pair: &str, name: &str) -> bool {
+    let encoded = pair.split_once('=').map_or(pair, |(key, _)| key);
+    let lower = |byte: u8| byte.to_ascii_lowercase();
+    decode(encoded).map(lower).eq(name.bytes().map(lower))
+}
+
 /// Path and query without the pairs that `remove` picks; the rest stays as it is, byte for byte.
 pub(crate) fn without(uri: &Uri, mut remove: impl FnMut(&str) -> bool) -> String {
     let mut text = uri.path().to_owned();

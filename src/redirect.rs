@@ -1,6 +1,8 @@
 //! A redirect policy for the one arrangement in which a scope cannot help.
 
-use http::Request;
+use std::fmt;
+
+use http::{Request, Uri};
 use tower_http::follow_redirect::policy::{Action, Attempt, Policy};
 
 use crate::layer::Target;
@@ -32,8 +34,10 @@ use crate::layer::Target;
 /// It follows every redirect; combine it with policies that limit them. A redirect from https to
 /// plain http is another origin too. A signature does not survive any redirect, since it covers host
 /// and path: below a `SigV4Layer` redirects end in a refusal by the server.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct DropCredentials {
+    /// Where the request was to go at first, and its credentials may go.
+    home: Option<Uri>,
     foreign: bool,
 }
 
@@ -45,24 +49,19 @@ impl DropCredentials {
 }
 
 impl<B, E> Policy<B, E> for DropCredentials {
-    fn redirect(&mut self, attempt: &Attempt<'_>) -> Result<Action, E> {
-        let origin = |uri| match Target::of(uri) {
-            Ok(Some(target)) => Some(target),
-            Ok(None) | Err(_) => None,
-        };
-        let same = match (origin(attempt.previous()), origin(attempt.location())) {
-            (Some(from), Some(to)) => from.is_same_origin(&to),
-            // What cannot be compared is not the same.
-            _ => false,
-        };
-        // Whoever is asked after a foreign host is asked at its word.
-        self.foreign |= !same;
+    fn redirect(&mut self, _attempt: &Attempt<'_>) -> Result<Action, E> {
         Ok(Action::Follow)
     }
 
+    /// All is decided here, because this is called for every policy of a combination.
     fn on_request(&mut self, request: &mut Request<B>) {
         use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 
+        match &self.home {
+            None => self.home = Some(request.uri().clone()),
+            // For good: what a foreign host redirects to was chosen by it.
+            Some(home) => self.foreign |= !is_same_origin(home, request.uri()),
+        }
         if !self.foreign {
             return;
         }
@@ -77,7 +76,20 @@ impl<B, E> Policy<B, E> for DropCredentials {
         for name in names {
             headers.remove(name);
         }
-        // It may carry a token for another layer further down.
-        request.extensions_mut().remove::<crate::AuthOverride>();
+    }
+}
+
+/// What cannot be compared is not the same.
+fn is_same_origin(home: &Uri, uri: &Uri) -> bool {
+    match (Target::of(home), Target::of(uri)) {
+        (Ok(Some(home)), Ok(Some(target))) => home.is_same_origin(&target),
+        _ => false,
+    }
+}
+
+impl fmt::Debug for DropCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the URI, which may hold a key in its query.
+        f.debug_struct("DropCredentials").finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@
 mod transport;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Ready, ready};
 use std::io;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use futures::stream;
-use http::{HeaderMap, HeaderValue, Request, Response, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -349,4 +350,47 @@ async fn a_content_length_must_be_one_and_true_where_the_body_is_read() {
             }
         }
     }
+}
+
+/// Always has an empty frame ready.
+struct Busy;
+
+impl Body for Busy {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_always_ready_does_not_keep_the_thread() {
+    let layer =
+        AuthorizeLayer::with_authorizer(Notary::new(Need::Payload)).payload(Buffer::default());
+    let mut call = Box::pin(layer.layer(Recorder::new()).oneshot(Request::new(Busy)));
+    // Returning at all is the point: without an end, the body can only be given up.
+    assert!(futures::poll!(&mut call).is_pending());
+}
+
+#[tokio::test]
+async fn trailers_without_bounds_are_refused() {
+    let mut trailers = HeaderMap::new();
+    for number in 0..70 {
+        let name = HeaderName::try_from(format!("x-{number}")).expect("a name");
+        let value = HeaderValue::try_from("v".repeat(1000)).expect("a value");
+        trailers.insert(name, value);
+    }
+    let body = Full::<Bytes>::from("x").with_trailers(async { Some(Ok(trailers)) });
+    let layer =
+        AuthorizeLayer::with_authorizer(Notary::new(Need::Payload)).payload(Buffer::default());
+    let server = Recorder::new();
+    let call = layer.layer(server.clone()).oneshot(Request::new(body));
+    let error = call.await.expect_err("too large");
+    let error = AuthError::find(error.as_ref()).expect("ours");
+    assert_eq!(error.kind(), AuthErrorKind::PayloadTooLarge);
+    assert!(server.seen().is_empty());
 }

@@ -1,10 +1,11 @@
 //! The first cache: one load for many callers, whoever gives up; generations.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::time::sleep;
 use tower_client_auth::{
     AuthError, AuthErrorKind, BoxError, Cached, Clock, ManualClock, Token, TokenSource,
@@ -210,6 +211,139 @@ async fn clones_share_and_the_last_one_ends_the_load() {
     assert_eq!(landed.load(Ordering::SeqCst), 0, "and was stopped");
 }
 
+/// Remembers its token until that very one is rejected, as the contract of a source has it.
+struct Remembering {
+    loads: AtomicUsize,
+    token: Mutex<Token>,
+}
+
+impl Remembering {
+    fn new() -> Self {
+        Self {
+            loads: AtomicUsize::new(1),
+            token: Mutex::new(Token::from("token-1")),
+        }
+    }
+}
+
+impl TokenSource for Remembering {
+    type Future = std::future::Ready<Result<Token, AuthError>>;
+
+    fn token(&self) -> Self::Future {
+        std::future::ready(Ok(self.token.lock().expect("no panic").clone()))
+    }
+
+    fn rejected(&self, token: &Token) {
+        let mut current = self.token.lock().expect("no panic");
+        if current.is_same(token) {
+            let number = self.loads.fetch_add(1, Ordering::SeqCst) + 1;
+            *current = Token::from(format!("token-{number}"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_recognises_its_token_through_a_cache() {
+    // Also through two of them.
+    let cache = Cached::new(Cached::new(Remembering::new()));
+    for number in 1..4 {
+        let token = cache.token().await.expect("a token");
+        assert_eq!(token.expose(), format!("token-{number}"));
+        cache.rejected(&token);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_cache_gives_no_second_life() {
+    let issuer: &'static Issuer = Box::leak(Box::default());
+    let inner = issuer.cached(|load| {
+        let token = Token::new(format!("token-{load}"))?;
+        Ok(token.expires_in(Duration::from_secs(60)))
+    });
+    inner.token().await.expect("a token");
+    sleep(Duration::from_secs(55)).await;
+    let outer = Cached::new(inner);
+    assert_eq!(outer.token().await.expect("a token").expose(), "token-1");
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(outer.token().await.expect("a token").expose(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_never_answers_is_an_error_and_the_next_caller_starts_another() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&loads);
+    let cache = Cached::new(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            if number == 1 {
+                std::future::pending::<()>().await;
+            }
+            numbered(number)
+        }
+    });
+    let error = cache.token().await.expect_err("no answer");
+    assert!(error.is_transient());
+    let source = std::error::Error::source(&error).expect("a cause");
+    assert!(source.to_string().contains("30 seconds"), "{source}");
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
+    assert_eq!(loads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_counts_unless_a_newer_one_is_there() {
+    let issuer = Issuer::default();
+    let cache = Cached::new({
+        let loads = Arc::clone(&issuer.loads);
+        move || {
+            let number = loads.fetch_add(1, Ordering::SeqCst) + 1;
+            async move {
+                // The first takes 40 seconds, the second 20, so that the first ends before it.
+                sleep(Duration::from_secs(if number == 1 { 40 } else { 20 })).await;
+                numbered(number)
+            }
+        }
+    });
+    cache.token().await.expect_err("30 seconds have passed");
+    let second = cache.token(); // joins the second load, which ends at 50
+    sleep(Duration::from_secs(11)).await;
+    let late = cache.token().now_or_never().expect("it has landed");
+    assert_eq!(late.expect("a token").expose(), "token-1");
+    assert_eq!(second.await.expect("a token").expose(), "token-2");
+    assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
+    assert_eq!(issuer.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_comes_late_to_its_token_gets_a_newer_one() {
+    let issuer = Issuer::default();
+    let cache = issuer.cached(|load| {
+        let token = Token::new(format!("token-{load}"))?;
+        Ok(token.expires_in(Duration::from_secs(60)))
+    });
+    let call = cache.token();
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(call.await.expect("a token").expose(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_asks_its_own_cache_is_told_so() {
+    type Own = Arc<dyn Fn() -> BoxFuture<'static, Result<Token, AuthError>> + Send + Sync>;
+    let own: Arc<OnceLock<Own>> = Arc::default();
+    let cache = Cached::new({
+        let own = Arc::clone(&own);
+        move || {
+            let ask = own.get().expect("set below").clone();
+            async move { Ok(ask().await?) }
+        }
+    });
+    let again = cache.clone();
+    let ask: Own = Arc::new(move || again.token().boxed());
+    assert!(own.set(ask).is_ok());
+    let error = cache.token().await.expect_err("it would wait for itself");
+    assert_eq!(error.kind(), AuthErrorKind::Configuration);
+    assert!(error.to_string().contains("its own cache"), "{error}");
+}
+
 #[test]
 fn a_runtime_that_stops_hangs_nobody() {
     let runtime = || {
@@ -234,8 +368,9 @@ fn a_runtime_that_stops_hangs_nobody() {
         let mut call = cache.token();
         assert!((&mut call).now_or_never().is_none());
         tokio::task::yield_now().await;
-        call
+        Some(call)
     });
+    let stranded = stranded.expect("not awaited yet");
     assert_eq!(loads.load(Ordering::SeqCst), 1);
     drop(first);
     let second = runtime();

@@ -239,7 +239,7 @@ async fn back_pressure_and_errors_come_through() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_call_waits_for_readiness_of_its_own() {
-    let layer = BearerTokenLayer::new(ORIGIN, Token::new("token").expect("a token"));
+    let layer = BearerTokenLayer::new(ORIGIN, || async { Ok("token") });
     let layer = layer.expect("a layer").retry_rejected(CloneBody);
     let (inner, mut below) = mock::pair::<Request<()>, Response<()>>();
     let mut service = layer.layer(inner);

@@ -10,13 +10,16 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
-use tower::ServiceExt;
-use tower_client_auth::{AuthBody, AuthErrorKind, Scope};
+use tower::{Layer, ServiceExt};
+use tower_client_auth::{
+    AuthBody, AuthError, AuthErrorKind, BearerTokenLayer, OutOfScope, Scope, Token,
+};
 
 use crate::schemes::{
     CANARY, REGION, SERVICE, Scheme, Setup, has_credential, layer_credentials, own_credentials,
     send, signing_time,
 };
+use crate::support::Recorder;
 use crate::wire::{Exchange, World};
 
 const HOME: &str = "https://api.example.com";
@@ -270,4 +273,41 @@ fn assert_good_signature(exchange: &Exchange, name: &str) {
     let request = SignableRequest::new(method, uri, headers, SignableBody::Bytes(b""));
     let signed = reference_sign(request.expect("a request"), &params).expect("a signature");
     assert_eq!(field("Signature="), signed.signature(), "{name}");
+}
+
+#[tokio::test]
+async fn text_after_an_address_is_not_taken_for_a_port() {
+    let layer = BearerTokenLayer::new("https://[2001:db8::1]", Token::from("t")).expect("a layer");
+    let server = Recorder::new();
+    let service = layer.layer(server.clone());
+    let request = Request::get("https://[2001:db8::1]/")
+        .header("host", "[2001:db8::1]internal.example:443")
+        .body(Full::<Bytes>::default())
+        .expect("a request");
+    let error = service.oneshot(request).await.expect_err("another host");
+    let error = AuthError::find(error.as_ref()).expect("ours");
+    assert_eq!(error.kind(), AuthErrorKind::Request);
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_out_of_scope_is_an_error_if_the_layer_was_told_so() {
+    let layer = BearerTokenLayer::new("https://api.example.com", Token::from("t"))
+        .expect("a layer")
+        .out_of_scope(OutOfScope::Reject);
+    let server = Recorder::new();
+    let service = layer.layer(server.clone());
+    let request = |uri| {
+        let request = Request::get(uri).body(Full::<Bytes>::default());
+        request.expect("a request")
+    };
+    let abroad = service.clone().oneshot(request("https://api.exmaple.com/"));
+    let error = abroad.await.expect_err("a typo");
+    let error = AuthError::find(error.as_ref()).expect("ours");
+    assert_eq!(error.kind(), AuthErrorKind::Request);
+    assert!(error.to_string().contains("api.exmaple.com"), "{error}");
+    assert!(server.seen().is_empty());
+    let home = service.oneshot(request("https://api.example.com/"));
+    home.await.expect("an answer");
+    assert_eq!(server.only().one("authorization"), "Bearer t");
 }

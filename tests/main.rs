@@ -22,6 +22,7 @@ mod existing;
 mod hosts;
 mod origins;
 mod plaintext;
+mod redirect_policy;
 mod sensitive;
 
 // Secrets, and what goes wrong.

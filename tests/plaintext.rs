@@ -163,10 +163,10 @@ async fn joined_scopes_do_not_share_the_permission() {
     };
     for scheme in Scheme::ALL {
         for (scope, host) in [
-            (plain().and(Scope::any_https()), "api.example.com"),
-            (Scope::any_https().and(plain()), "api.example.com"),
-            (plain().and(Scope::aws()), "s3.amazonaws.com"),
-            (Scope::aws().and(plain()), "s3.amazonaws.com"),
+            (plain().union(Scope::any_https()), "api.example.com"),
+            (Scope::any_https().union(plain()), "api.example.com"),
+            (plain().union(Scope::aws()), "s3.amazonaws.com"),
+            (Scope::aws().union(plain()), "s3.amazonaws.com"),
         ] {
             let setup = Setup::of(scope);
             let request = scheme.request(&format!("http://{host}/x"));
@@ -180,7 +180,7 @@ async fn joined_scopes_do_not_share_the_permission() {
         }
     }
     let unasked = Scope::origin("http://other:8080").expect("an origin");
-    let built = Scheme::Bearer.layer(&Setup::of(plain().and(unasked)), Recorder::new());
+    let built = Scheme::Bearer.layer(&Setup::of(plain().union(unasked)), Recorder::new());
     assert_eq!(kind(built), AuthErrorKind::PlainText);
 }
 

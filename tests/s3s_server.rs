@@ -375,7 +375,7 @@ async fn what_s3s_reads_in_another_way_is_refused() {
 #[tokio::test]
 async fn every_spelling_of_the_host_is_accepted() {
     let v6 = Scope::origin("https://[2001:db8::1]:8443").expect("a scope");
-    let layer = layer().scope(Scope::aws().and(v6)).expect("a layer");
+    let layer = layer().scope(Scope::aws().union(v6)).expect("a layer");
     for origin in [
         "https://s3.eu-west-1.amazonaws.com:443",
         "https://S3.EU-west-1.amazonaws.com",

@@ -5,12 +5,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use futures::FutureExt as _;
 use futures::future::Shared;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::source::TokenSource;
 use super::token::Token;
@@ -24,6 +26,8 @@ use crate::error::{AuthError, AuthErrorKind};
 ///   that one answer, success or failure.
 /// - The load runs on a tokio task of its own, so a request that gives up (a timeout, a closed
 ///   connection) does not take it along: whoever comes next finds it under way or done.
+/// - A load that takes longer than 30 seconds is an error for those who wait for it, and the next
+///   request starts another.
 /// - A rejection evicts the value it names and no other: a late one cannot evict a newer value.
 ///
 /// Clones share one cache. Dropping the last one stops a load that is under way.
@@ -59,7 +63,8 @@ use crate::error::{AuthError, AuthErrorKind};
 /// # Errors
 ///
 /// The source's own error; [`AuthErrorKind::Expired`] if it returned something that is over
-/// already; [`AuthErrorKind::Configuration`] outside a tokio runtime. A panic in the source is an
+/// already; [`AuthErrorKind::Configuration`] outside a tokio runtime (which must have its timer
+/// enabled), and for a source that asks its own cache. A panic in the source is an
 /// [`AuthErrorKind::Source`] error, and the next request asks again.
 pub struct Cached<S, V = Token> {
     state: Arc<State<S, V>>,
@@ -77,15 +82,17 @@ where
     S: Load<V>,
     V: Cacheable,
 {
-    /// Caches the values of `source` against a clock other than the system's: for tests, and for
-    /// platforms without one.
+    /// Caches the values of `source` against a clock other than the system's: for tests.
     pub fn with_clock(source: S, clock: Clock) -> Self {
         Self {
             state: Arc::new(State {
                 source: Arc::new(source),
                 clock,
                 current: ArcSwapOption::const_empty(),
-                flight: Mutex::new(None),
+                loads: Mutex::new(Loads {
+                    started: 0,
+                    flight: None,
+                }),
             }),
         }
     }
@@ -101,8 +108,8 @@ where
 
     fn evict(&self, rejected: &V) {
         let current = self.state.current.load();
-        if let Some(value) = current.as_ref()
-            && value.is_same(rejected)
+        if let Some(landed) = current.as_ref()
+            && landed.value.is_same(rejected)
         {
             // Only if it is still this very value: a newer one may have landed in between.
             self.state.current.compare_and_swap(&current, None);
@@ -194,17 +201,26 @@ impl<S, V> Unpin for CachedFuture<S, V> {}
 
 enum Progress<S, V> {
     Done(Option<Result<V, AuthError>>),
-    Waiting {
-        /// Keeps the load alive while somebody waits for it.
-        cache: Arc<State<S, V>>,
-        flight: Shared<LoadTask<V>>,
-        restarts: u8,
-    },
+    Waiting(Waiting<S, V>),
 }
 
-/// How often one caller takes over a load whose runtime went away. Each time needs another runtime
-/// to stop at that very moment, so this only bounds the absurd.
+struct Waiting<S, V> {
+    /// Keeps the load alive while somebody waits for it.
+    cache: Arc<State<S, V>>,
+    number: u64,
+    result: Shared<LoadTask<V>>,
+    patience: Pin<Box<Sleep>>,
+    restarts: u8,
+}
+
+/// How often one caller takes over a load that came to nothing: its runtime stopped, or its value had
+/// expired by the time the caller was polled. Each time needs that to happen again, so this only
+/// bounds the absurd.
 const MAX_RESTARTS: u8 = 3;
+
+/// How long a load may take. Longer than any token endpoint that works, and short enough that a
+/// connection that hangs does not take all requests with it.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl<S, V> Future for CachedFuture<S, V>
 where
@@ -219,30 +235,50 @@ where
                 Progress::Done(answer) => {
                     return Poll::Ready(answer.take().unwrap_or_else(|| Err(lost())));
                 }
-                Progress::Waiting {
-                    cache,
-                    flight,
-                    restarts,
-                } => match ready!(flight.poll_unpin(cx)) {
-                    Ok(value) => return Poll::Ready(Ok(value)),
-                    Err(Failure::Source(error)) => return Poll::Ready(Err(error)),
-                    Err(Failure::RuntimeStopped) if *restarts == MAX_RESTARTS => {
-                        return Poll::Ready(Err(lost()));
+                Progress::Waiting(waiting) => match ready!(waiting.poll(cx)) {
+                    Some(answer) => {
+                        self.state = Progress::Done(None);
+                        return Poll::Ready(answer);
                     }
-                    Err(Failure::RuntimeStopped) => {
-                        cache.forget(flight);
-                        (Arc::clone(cache), *restarts + 1)
-                    }
+                    None => (Arc::clone(&waiting.cache), waiting.restarts + 1),
                 },
             };
             self.state = match cache.join().state {
-                Progress::Waiting { cache, flight, .. } => Progress::Waiting {
-                    cache,
-                    flight,
-                    restarts,
-                },
+                Progress::Waiting(waiting) if restarts <= MAX_RESTARTS => {
+                    Progress::Waiting(Waiting {
+                        restarts,
+                        ..waiting
+                    })
+                }
+                Progress::Waiting(_) => Progress::Done(Some(Err(lost()))),
                 done => done,
             };
+        }
+    }
+}
+
+impl<S, V> Waiting<S, V>
+where
+    S: Load<V>,
+    V: Cacheable,
+{
+    /// The answer, or `None` if the load came to nothing and another one is needed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<V, AuthError>>> {
+        match self.result.poll_unpin(cx) {
+            // This caller may come late to it: a machine that slept, a thread that was busy.
+            Poll::Ready(Ok(value)) if self.cache.is_over(&value) => Poll::Ready(None),
+            Poll::Ready(Ok(value)) => Poll::Ready(Some(Ok(value))),
+            Poll::Ready(Err(Failure::Source(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(Err(Failure::RuntimeStopped)) => {
+                self.cache.forget(self.number);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                ready!(self.patience.as_mut().poll(cx));
+                // The next caller starts afresh; if this load answers after all, its value counts.
+                self.cache.forget(self.number);
+                Poll::Ready(Some(Err(late())))
+            }
         }
     }
 }
@@ -256,12 +292,25 @@ impl<S, V> fmt::Debug for CachedFuture<S, V> {
 struct State<S, V> {
     source: Arc<S>,
     clock: Clock,
-    current: ArcSwapOption<V>,
+    current: ArcSwapOption<Landed<V>>,
     /// Taken on a miss only, and never across an await.
-    flight: Mutex<Option<Flight<V>>>,
+    loads: Mutex<Loads<V>>,
+}
+
+/// A value and the load it came with.
+struct Landed<V> {
+    value: V,
+    number: u64,
+}
+
+struct Loads<V> {
+    /// How many there have been. A later load's value is never replaced by an earlier one's.
+    started: u64,
+    flight: Option<Flight<V>>,
 }
 
 struct Flight<V> {
+    number: u64,
     result: Shared<LoadTask<V>>,
     abort: AbortHandle,
 }
@@ -273,8 +322,12 @@ where
 {
     fn fresh(&self) -> Option<V> {
         let current = self.current.load();
-        let value = current.as_deref()?;
-        (!value.may_expire() || !value.has_expired(&self.clock.moment())).then(|| value.clone())
+        let value = &current.as_deref()?.value;
+        (!self.is_over(value)).then(|| value.clone())
+    }
+
+    fn is_over(&self, value: &V) -> bool {
+        value.may_expire() && value.has_expired(&self.clock.moment())
     }
 
     /// Waits for the load under way, or starts one.
@@ -282,51 +335,66 @@ where
         let done = |answer| CachedFuture {
             state: Progress::Done(Some(answer)),
         };
-        let mut flight = self.lock();
+        let Ok(runtime) = Handle::try_current() else {
+            return done(Err(AuthError::new(
+                AuthErrorKind::Configuration,
+                "`Cached` loads on a tokio task, and there is no tokio runtime here: send the \
+                 request from inside one",
+            )));
+        };
+        let mut loads = self.lock();
         // A load may have landed since the caller looked.
         if let Some(value) = self.fresh() {
             return done(Ok(value));
         }
-        let result = match &*flight {
-            Some(flight) => flight.result.clone(),
-            None => match Handle::try_current() {
-                Ok(runtime) => {
-                    let task = runtime.spawn(Self::load(
-                        Arc::downgrade(self),
-                        Arc::clone(&self.source),
-                        self.clock.clone(),
-                    ));
-                    let abort = task.abort_handle();
-                    let result = LoadTask { task }.shared();
-                    *flight = Some(Flight {
-                        result: result.clone(),
-                        abort,
-                    });
-                    result
-                }
-                Err(_) => {
-                    return done(Err(AuthError::new(
-                        AuthErrorKind::Configuration,
-                        "`Cached` loads on a tokio task, and there is no tokio runtime here: \
-                         send the request from inside one",
-                    )));
-                }
-            },
+        let flight = match &loads.flight {
+            Some(flight) if tokio::task::try_id() == Some(flight.abort.id()) => {
+                return done(Err(AuthError::new(
+                    AuthErrorKind::Configuration,
+                    "the source asks its own cache and would wait for itself: give it a client \
+                     without this layer",
+                )));
+            }
+            Some(flight) => flight,
+            None => {
+                loads.started += 1;
+                let number = loads.started;
+                let task = runtime.spawn(Self::load(
+                    Arc::downgrade(self),
+                    number,
+                    Arc::clone(&self.source),
+                    self.clock.clone(),
+                ));
+                loads.flight.insert(Flight {
+                    number,
+                    abort: task.abort_handle(),
+                    result: LoadTask { task }.shared(),
+                })
+            }
         };
         CachedFuture {
-            state: Progress::Waiting {
+            state: Progress::Waiting(Waiting {
                 cache: Arc::clone(self),
-                flight: result,
+                number: flight.number,
+                result: flight.result.clone(),
+                patience: Box::pin(sleep(LOAD_TIMEOUT)),
                 restarts: 0,
-            },
+            }),
         }
     }
 
     /// The task. It holds the cache weakly, so that dropping the cache ends it.
-    async fn load(cache: Weak<Self>, source: Arc<S>, clock: Clock) -> Result<V, AuthError> {
-        let landing = Landing { cache };
+    async fn load(
+        cache: Weak<Self>,
+        number: u64,
+        source: Arc<S>,
+        clock: Clock,
+    ) -> Result<V, AuthError> {
+        let landing = Landing { cache, number };
         let start = clock.moment();
-        let value = source.load().await?.received(start);
+        // Its callers have given up long before; this ends what would otherwise pile up.
+        let answer = timeout(2 * LOAD_TIMEOUT, source.load()).await;
+        let value = answer.map_err(|_| late())??.received(start);
         if value.may_expire() && value.has_expired(&clock.moment()) {
             return Err(AuthError::new(
                 AuthErrorKind::Expired,
@@ -334,30 +402,28 @@ where
                  check the source, and this machine's clock",
             ));
         }
-        if let Some(cache) = landing.cache.upgrade() {
-            cache.current.store(Some(Arc::new(value.clone())));
-        }
+        landing.land(&value);
         Ok(value)
-    }
-
-    /// Drops a load that will never answer, unless somebody has replaced it already.
-    fn forget(&self, dead: &Shared<LoadTask<V>>) {
-        let mut flight = self.lock();
-        if flight.as_ref().is_some_and(|f| f.result.ptr_eq(dead)) {
-            *flight = None;
-        }
     }
 }
 
 impl<S, V> State<S, V> {
-    fn lock(&self) -> MutexGuard<'_, Option<Flight<V>>> {
-        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Loads<V>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes room for another load, unless there is one already.
+    fn forget(&self, number: u64) {
+        let mut loads = self.lock();
+        let flight = loads.flight.take_if(|flight| flight.number == number);
+        drop(loads);
+        drop(flight);
     }
 }
 
 impl<S, V> Drop for State<S, V> {
     fn drop(&mut self) {
-        if let Some(flight) = self.lock().take() {
+        if let Some(flight) = self.lock().flight.take() {
             flight.abort.abort();
         }
     }
@@ -367,13 +433,34 @@ impl<S, V> Drop for State<S, V> {
 /// going away.
 struct Landing<S, V> {
     cache: Weak<State<S, V>>,
+    number: u64,
+}
+
+impl<S, V: Clone> Landing<S, V> {
+    /// Stores the value and makes room in one step: in between, a value that has just been rejected
+    /// could be had once more from the load it came with.
+    fn land(&self, value: &V) {
+        let Some(cache) = self.cache.upgrade() else {
+            return;
+        };
+        let mut loads = cache.lock();
+        let current = cache.current.load();
+        if current.as_ref().is_none_or(|c| c.number < self.number) {
+            cache.current.store(Some(Arc::new(Landed {
+                value: value.clone(),
+                number: self.number,
+            })));
+        }
+        let flight = loads.flight.take_if(|flight| flight.number == self.number);
+        drop(loads);
+        drop(flight);
+    }
 }
 
 impl<S, V> Drop for Landing<S, V> {
     fn drop(&mut self) {
         if let Some(cache) = self.cache.upgrade() {
-            // There is at most one load, so the one in the slot is this one.
-            drop(cache.lock().take());
+            cache.forget(self.number);
         }
     }
 }
@@ -404,6 +491,13 @@ impl<V> Future for LoadTask<V> {
     }
 }
 
+fn late() -> AuthError {
+    AuthError::transient(format!(
+        "the source has not answered within {} seconds",
+        LOAD_TIMEOUT.as_secs()
+    ))
+}
+
 fn lost() -> AuthError {
     AuthError::transient("the load was lost: its async runtime stopped")
 }
@@ -423,7 +517,12 @@ pub trait Cacheable: Clone + Send + Sync + sealed::Sealed + 'static {
 }
 
 /// What a cache can load from: every [`TokenSource`] and every AWS credentials provider that can
-/// cross threads.
+/// cross threads. It comes with those, and is not to be implemented by hand.
+#[diagnostic::on_unimplemented(
+    message = "a cache cannot load from `{Self}`",
+    note = "closures return a `Result` with `tower_client_auth::BoxError`; `token_fn` takes any error",
+    note = "source and future must be `Send` and `'static`, since loads run on tasks of their own"
+)]
 pub trait Load<V>: Send + Sync + 'static {
     #[doc(hidden)]
     fn load(&self) -> impl Future<Output = Result<V, AuthError>> + Send;

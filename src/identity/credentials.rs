@@ -54,6 +54,10 @@ impl<S: CredentialsSource + ?Sized> CredentialsSource for Arc<S> {
 
 /// What [`SigV4Layer::new`](crate::AuthorizeLayer) takes for credentials: any
 /// [`CredentialsSource`], or plain [`Credentials`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no source of AWS credentials by itself",
+    note = "a `ProvideCredentials` goes into `SigV4Layer::from_provider`, or into `Cached::credentials`"
+)]
 pub trait IntoCredentialsSource {
     /// The source it turns into.
     type Source: CredentialsSource;

@@ -52,6 +52,7 @@ pub trait TokenSource {
 
     /// Whether the source looks at the clock itself and hands out nothing that has expired, so that
     /// the layer need not look again. `false`, the default, is always right.
+    #[doc(hidden)]
     fn checks_expiry(&self) -> bool {
         false
     }

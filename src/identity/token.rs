@@ -45,6 +45,9 @@ pub enum TokenStyle {
 #[derive(Clone)]
 pub struct Token {
     inner: Arc<Inner>,
+    /// When it ends, fixed on receipt (see [`Token::received`]). Beside the shared part and not in
+    /// it, so that a source that kept a clone still recognises its token.
+    deadline: Option<Deadline>,
 }
 
 #[derive(Clone)]
@@ -53,8 +56,6 @@ struct Inner {
     bearer: OnceLock<HeaderValue>,
     raw: OnceLock<HeaderValue>,
     life: Life,
-    /// Fixed on receipt, see [`Token::received`].
-    deadline: Option<Deadline>,
 }
 
 /// What the token, or whoever fetched it, says about its end.
@@ -90,6 +91,8 @@ impl Token {
 
     /// How long the token lasts from the moment it is received, OAuth's `expires_in`; it takes
     /// precedence over what a JSON Web Token says itself.
+    ///
+    /// The token is used to the very end: take off what a request may need on its way.
     ///
     /// A cache counts from when its load began, so that a slow answer does not lengthen a life. A
     /// token given to a layer without a cache counts from here.
@@ -177,19 +180,23 @@ impl Token {
             },
             Life::Claimed { expires, .. } => Deadline::at(start, expires),
         };
-        // The common case is a token nobody else holds yet, which is changed in place.
-        Arc::make_mut(&mut self.inner).deadline = deadline;
+        // A token that was received before, by another cache or with `expires_in`, does not start a
+        // second life.
+        self.deadline = match (self.deadline, deadline) {
+            (Some(before), Some(now)) => Some(before.earlier(now)),
+            (before, now) => before.or(now),
+        };
         self
     }
 
     /// Whether anything is known about the token's end; if not, no clock need be read.
     pub(crate) fn may_expire(&self) -> bool {
-        self.inner.deadline.is_some() || self.inner.life != Life::Unknown
+        self.deadline.is_some() || self.inner.life != Life::Unknown
     }
 
     /// Whether the token's life is over at `now`.
     pub(crate) fn has_expired(&self, now: &Moment) -> bool {
-        match (&self.inner.deadline, self.inner.life) {
+        match (&self.deadline, self.inner.life) {
             (Some(deadline), _) => deadline.has_passed(now),
             (None, Life::Until(end) | Life::Claimed { expires: end, .. }) => now.wall >= end,
             (None, Life::Unknown | Life::For(_)) => false,
@@ -197,9 +204,10 @@ impl Token {
     }
 
     fn lasting(mut self, life: Life, deadline: Option<Deadline>) -> Self {
-        let inner = Arc::make_mut(&mut self.inner);
-        inner.life = life;
-        inner.deadline = deadline;
+        // A token with a life of its own is another token; the common case is that nobody else
+        // holds this one yet, and it is changed in place.
+        Arc::make_mut(&mut self.inner).life = life;
+        self.deadline = deadline;
         self
     }
 }
@@ -213,8 +221,8 @@ impl From<String> for Token {
                 bearer: OnceLock::new(),
                 raw: OnceLock::new(),
                 life,
-                deadline: None,
             }),
+            deadline: None,
         }
     }
 }
@@ -298,6 +306,7 @@ mod tests {
         Token::from(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)))
     }
 
+    #[cfg(feature = "cache")]
     #[test]
     fn a_jwt_ends_when_it_says() {
         let token = jwt(&format!(r#"{{"iat":{},"exp":{}}}"#, NOW - 600, NOW + 60));
@@ -306,6 +315,7 @@ mod tests {
         assert!(token.has_expired(&moment(NOW + 60)));
     }
 
+    #[cfg(feature = "cache")]
     #[test]
     fn a_slow_clock_does_not_lengthen_a_jwt() {
         // The machine is an hour behind, so `exp` seems two hours away; the token lasts one.
@@ -314,6 +324,7 @@ mod tests {
         assert!(token.has_expired(&moment(NOW)));
     }
 
+    #[cfg(feature = "cache")]
     #[test]
     fn an_explicit_lifetime_beats_the_claims() {
         let token = jwt(&format!(r#"{{"exp":{}}}"#, NOW + 3600)).expires_in(Duration::from_secs(5));

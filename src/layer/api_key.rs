@@ -63,6 +63,9 @@ use crate::secret::{Secret, sensitive_header};
 /// whatever host the request names, over plain http as well; and most redirect filters let
 /// `x-api-key` pass to other hosts.
 ///
+/// A key that rotates comes from a [`TokenSource`](crate::TokenSource) instead: a
+/// [`BearerTokenLayer`](crate::BearerTokenLayer) with `TokenStyle::Raw` and the key's header name.
+///
 /// # In the query
 ///
 /// A URL with a key in it is a secret itself: it shows up in the server's logs, and in yours if you
@@ -303,7 +306,7 @@ impl Guarded for ApiKey {
         &mut self.guard
     }
 
-    /// A key knows no time.
+    /// A key does not expire, and so needs no clock.
     fn set_clock(&mut self, _clock: Clock) {}
 }
 

@@ -205,6 +205,10 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
         }
     }
 
+    fn is_same(&self, rejected: &Token, acquired: &Token) -> bool {
+        rejected.is_same(acquired)
+    }
+
     fn reject(&self, _plan: &BearerPlan, token: &Token) {
         self.source.rejected(token);
     }

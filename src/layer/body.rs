@@ -152,8 +152,8 @@ fn unread<T>(need: Need, body: T) -> Readied<T> {
         Need::Hashed(hash) => Ok((body, hash)),
         Need::Payload => Err(AuthError::new(
             AuthErrorKind::Configuration,
-            "the credential covers the payload, and this layer does not read bodies: use `Buffer`, \
-             or give the hash with `AuthOverride::payload_hash`",
+            "the credential covers the payload, and this layer does not read bodies: use \
+             `.payload(Buffer::default())`",
         )),
     }
 }
@@ -351,6 +351,19 @@ enum Collected {
     Many(BytesMut),
 }
 
+/// A body that always has something ready, empty frames for instance, must not keep the thread.
+const FRAMES_AT_ONCE: usize = 256;
+
+/// Trailers are kept beside the data; no server takes more than this in header fields.
+const MAX_TRAILERS: usize = 64 * 1024;
+
+fn size_of_fields(fields: &HeaderMap) -> usize {
+    let sizes = fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    sizes.sum()
+}
+
 /// The most that is allocated on the word of an announced length.
 const MAX_RESERVE: u64 = 64 * 1024;
 
@@ -407,7 +420,13 @@ where
 {
     fn poll_collect(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Readied<Buffered>> {
         let mut this = self.project();
+        let mut frames = 0;
         while !this.body.is_end_stream() {
+            frames += 1;
+            if frames > FRAMES_AT_ONCE {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let Some(frame) = ready!(this.body.as_mut().poll_frame(cx)) else {
                 break;
             };
@@ -432,6 +451,12 @@ where
                 Err(frame) => {
                     // The last frame there can be: transports send nothing after it.
                     if let Ok(trailers) = frame.into_trailers() {
+                        if size_of_fields(&trailers) > MAX_TRAILERS {
+                            return Poll::Ready(Err(AuthError::new(
+                                AuthErrorKind::PayloadTooLarge,
+                                "the body's trailers are larger than 64 KiB",
+                            )));
+                        }
                         *this.trailers = Some(trailers);
                         break;
                     }
@@ -542,6 +567,27 @@ impl Buffered {
 impl<B> fmt::Debug for AuthBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthBody").finish_non_exhaustive()
+    }
+}
+
+/// So that one client can serve requests that pass a buffering layer and requests that do not.
+impl<B> From<B> for AuthBody<B> {
+    fn from(body: B) -> Self {
+        Self {
+            kind: Kind::Stream { body },
+        }
+    }
+}
+
+impl<B: Clone> Clone for AuthBody<B> {
+    fn clone(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Buffered { buffered } => Kind::Buffered {
+                buffered: buffered.clone(),
+            },
+            Kind::Stream { body } => Kind::Stream { body: body.clone() },
+        };
+        Self { kind }
     }
 }
 

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::body::{Passthrough, PreparePayload};
 use super::future::ResponseFuture;
-use super::guard::{Existing, Guard};
+use super::guard::{Existing, Guard, OutOfScope};
 use super::inspect::{HeadOnly, Inspect};
 use super::scope::Scope;
 use crate::clock::Clock;
@@ -40,13 +40,15 @@ use crate::payload::PayloadHash;
 ///
 /// use http::{HeaderValue, request};
 /// use tower_client_auth::{
-///     Applied, AuthError, AuthErrorKind, AuthorizeLayer, Authorizer, Need, PayloadHash,
+///     Applied, AuthError, AuthErrorKind, AuthOverride, AuthorizeLayer, Authorizer, Need,
+///     PayloadHash, Scope,
 /// };
 ///
 /// /// Tells the server what the body should hash to, and where the request came from.
 /// #[derive(Clone)]
 /// struct Digest {
 ///     sender: HeaderValue,
+///     scope: Scope,
 /// }
 ///
 /// impl Authorizer for Digest {
@@ -55,8 +57,8 @@ use crate::payload::PayloadHash;
 ///     type Acquire = Ready<Result<HeaderValue, AuthError>>;
 ///
 ///     fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
-///         // Custom schemes guard their own origins.
-///         let ours = head.uri.host() == Some("api.example.com");
+///         let skip = AuthOverride::of(head).is_some_and(AuthOverride::is_skip);
+///         let ours = !skip && self.scope.covers(&head.uri)?;
 ///         Ok(ours.then_some(((), Need::Payload)))
 ///     }
 ///
@@ -89,8 +91,11 @@ use crate::payload::PayloadHash;
 ///
 /// let client = ServiceBuilder::new()
 ///     .layer(
-///         AuthorizeLayer::with_authorizer(Digest { sender: HeaderValue::from_static("me") })
-///             .payload(Buffer::default()),
+///         AuthorizeLayer::with_authorizer(Digest {
+///             sender: HeaderValue::from_static("me"),
+///             scope: Scope::origin("https://api.example.com")?,
+///         })
+///         .payload(Buffer::default()),
 ///     )
 ///     .service_fn(|request: Request<_>| async move {
 ///         # drop::<Request<tower_client_auth::AuthBody<Full<Bytes>>>>(Request::from_parts(request.into_parts().0, tower_client_auth::AuthBody::default()));
@@ -147,6 +152,13 @@ pub trait Authorizer {
     ) -> Verdict {
         let _ = (plan, credential, head, peeked);
         Verdict::Accept
+    }
+
+    /// Whether a credential is the rejected one over again, so that there is no point in sending the
+    /// request once more. `false`, the default, has it sent.
+    fn is_same(&self, rejected: &Self::Credential, acquired: &Self::Credential) -> bool {
+        let _ = (rejected, acquired);
+        false
     }
 
     /// Hears of every [`Verdict::Refresh`], whether or not the request is sent again.
@@ -222,9 +234,42 @@ pub enum Verdict {
 ///
 /// - Errors of the service below come through untouched inside [`BoxError`]; its own are
 ///   [`AuthError`]s, and then nothing was sent.
+/// - It must be [`Clone`], because the future holds on to it. `tower::util::BoxCloneService` and
+///   `tower::buffer` make any service so; the latter is not this crate's
+///   [`Buffer`](crate::Buffer), which is about bodies.
 /// - `poll_ready` is the inner service's. The readied service is held while the body is read and
 ///   the credential fetched, so a source must not fetch through it.
-/// - A request that is [out of scope](Scope) is forwarded as it is.
+/// - A request that is [out of scope](Scope) is forwarded as it is, unless
+///   [told otherwise](AuthorizeLayer::out_of_scope).
+///
+/// # Keeping it in a struct
+///
+/// The service's type names client, scheme and body. Where that is too much to write down, box it,
+/// or return `impl Service`:
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::util::BoxCloneSyncService;
+/// use tower::{Layer, Service};
+/// use tower_client_auth::{ApiKeyLayer, AuthError, BoxError};
+///
+/// struct Orders {
+///     api: BoxCloneSyncService<Request<String>, Response<String>, BoxError>,
+/// }
+///
+/// impl Orders {
+///     fn new<C>(client: C) -> Result<Self, AuthError>
+///     where
+///         C: Service<Request<String>, Response = Response<String>>,
+///         C: Clone + Send + Sync + 'static,
+///         C::Error: Into<BoxError>,
+///         C::Future: Send,
+///     {
+///         let layer = ApiKeyLayer::new("https://api.example.com", "da2-fakeApiId123456")?;
+///         Ok(Self { api: BoxCloneSyncService::new(layer.layer(client)) })
+///     }
+/// }
+/// ```
 ///
 /// [`SigV4Layer`]: crate::SigV4Layer
 /// [`BearerTokenLayer`]: crate::BearerTokenLayer
@@ -245,7 +290,8 @@ pub(crate) struct Shared<A, P, I> {
 }
 
 impl<A> AuthorizeLayer<A> {
-    /// A layer for an [`Authorizer`] of one's own, over bodies that are not touched.
+    /// A layer for an [`Authorizer`] of one's own, over bodies that are not touched. Scope,
+    /// overrides and the like are the authorizer's to heed: see its example.
     pub fn with_authorizer(authorizer: A) -> Self {
         Self::from_parts(authorizer, Passthrough)
     }
@@ -285,10 +331,10 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
     /// and signatures have nothing to renew so far, and schemes of one's own decide in
     /// [`Authorizer::judge`].
     ///
-    /// `payload` says how the body is had again: [`CloneBody`](crate::CloneBody) clones it before
-    /// sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where it
-    /// cannot be had again, where there is no newer credential, and where the second answer is a
-    /// rejection too, the caller gets the server's answer as it came.
+    /// `payload` says how the body can be sent twice: [`CloneBody`](crate::CloneBody) clones it
+    /// before sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where
+    /// it cannot, where there is no other credential or none that can be used, and where the second
+    /// answer is a rejection too, the caller gets the server's answer as it came.
     ///
     /// Off by default: it costs a clone of the head for every request.
     pub fn retry_rejected<Q>(self, payload: Q) -> AuthorizeLayer<A, Q, I> {
@@ -305,7 +351,7 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
 /// Settings that all schemes of this crate have.
 impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     /// The origins the credential may go to, in place of those the layer was built with. To keep
-    /// AWS's own domains beside one of yours: `Scope::aws().and(Scope::origin("https://…")?)`.
+    /// AWS's own domains beside one of yours: `Scope::aws().union(Scope::origin("https://…")?)`.
     ///
     /// # Errors
     ///
@@ -322,8 +368,11 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     }
 
     /// Where requests go whose URI is only a path, as tonic's generated clients and some proxies
-    /// send them. The URI is completed, so that the service below cannot send the credential
-    /// anywhere else.
+    /// send them. The URI is completed with it.
+    ///
+    /// Clients that are tied to a connection (tonic's `Channel`, hyper's `SendRequest`) go where they
+    /// are connected, whatever a URI says, so this must be the endpoint they are connected to:
+    /// take both from one variable.
     ///
     /// A `Host` header is no substitute: a proxy's is the stranger's to choose.
     ///
@@ -348,6 +397,13 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     /// What happens to a credential the request already carries.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.guard().set_existing(existing);
+        self
+    }
+
+    /// What happens to a request that goes to none of the layer's origins: it is sent without the
+    /// credential, or it is an error.
+    pub fn out_of_scope(mut self, out_of_scope: OutOfScope) -> Self {
+        self.guard().set_out_of_scope(out_of_scope);
         self
     }
 
@@ -430,7 +486,7 @@ impl<S: Clone, A, P, I> Clone for Authorize<S, A, P, I> {
     }
 }
 
-impl<S: fmt::Debug, A: fmt::Debug, P: fmt::Debug, I> fmt::Debug for Authorize<S, A, P, I> {
+impl<S, A: fmt::Debug, P: fmt::Debug, I> fmt::Debug for Authorize<S, A, P, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shared.debug("Authorize", f)
     }

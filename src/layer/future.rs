@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! Preparing → Acquiring → Calling → Inspecting ─ accepted ─→ the response
-//!                 ↑                      │
-//!                 │                  rejected, and the body can be had again
-//!                 │                      ↓
-//!              (apply) ← Readying ← Reacquiring
+//!                          ↑             │
+//!                          │         rejected, and the body can be had again
+//!                          │             ↓
+//!                      Readying ←── Reacquiring ─ no other credential ─→ the response
 //! ```
 //!
 //! The body is read *before* the credential is asked for, and the credential is applied (with the
@@ -57,6 +57,8 @@ struct Exchange<A: Authorizer, Prepared, Spare> {
     credential: Option<A::Credential>,
     /// What brings the body back, if the request may be sent again.
     spare: Option<Spare>,
+    /// Whether sending it again takes another credential.
+    refresh: bool,
 }
 
 type StateOf<S, A, P, I, B, R> = State<
@@ -65,19 +67,20 @@ type StateOf<S, A, P, I, B, R> = State<
     <S as Service<Request<<P as PreparePayload<B>>::Body>>>::Future,
     <I as Inspect<R>>::Future,
     Response<<I as Inspect<R>>::Body>,
+    <P as PreparePayload<B>>::Body,
 >;
 
 pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwned]
-    enum State<Prepare, Acquire, Call, Look, Answer> {
+    enum State<Prepare, Acquire, Call, Look, Answer, Body> {
         Preparing { #[pin] future: Prepare },
         Acquiring { #[pin] future: Acquire },
         Calling { #[pin] future: Call },
         Inspecting { #[pin] future: Look },
-        // Holds the first answer: it is the caller's if no new credential can be had.
+        // Holds the first answer: it is the caller's if no new credential can be had or applied.
         Reacquiring { #[pin] future: Acquire, answer: Answer },
-        Readying,
+        Readying { body: Option<Body> },
         // The request is none of ours.
         Bypassing { #[pin] future: Call },
         Failed { error: Option<BoxError> },
@@ -153,6 +156,7 @@ where
                     hash,
                     credential: Some(credential),
                     spare,
+                    refresh: false,
                 },
                 shared,
                 service,
@@ -209,20 +213,16 @@ where
                     }
                     Err(error) => break Err(error.into()),
                 },
-                StateProj::Acquiring { future } => match ready!(future.poll(cx)) {
-                    Ok(credential) => {
-                        match this
-                            .exchange
-                            .apply(this.shared, credential, this.shared.replay)
-                        {
-                            Ok(request) => State::Calling {
-                                future: this.service.call(request),
-                            },
-                            Err(error) => break Err(error.into()),
-                        }
+                StateProj::Acquiring { future } => {
+                    let request = ready!(future.poll(cx))
+                        .and_then(|credential| this.exchange.apply(this.shared, credential));
+                    match request {
+                        Ok(request) => State::Calling {
+                            future: this.service.call(request),
+                        },
+                        Err(error) => break Err(error.into()),
                     }
-                    Err(error) => break Err(error.into()),
-                },
+                }
                 StateProj::Calling { future } => match ready!(future.poll(cx)) {
                     Ok(response) => match this.shared.inspect.inspect(response) {
                         Step::Now(inspected) => match this.exchange.judge(this.shared, inspected) {
@@ -240,30 +240,30 @@ where
                         (answer, Some(future)) => State::Reacquiring { future, answer },
                     }
                 }
-                StateProj::Reacquiring { future, .. } => match ready!(future.poll(cx)) {
-                    Ok(credential) => {
-                        this.exchange.credential = Some(credential);
+                StateProj::Reacquiring { future, .. } => {
+                    let again = ready!(future.poll(cx))
+                        .and_then(|credential| this.exchange.reapply(this.shared, credential));
+                    match again {
                         // The first answer is dropped before the service is asked again: its body
                         // may hold the only connection.
-                        State::Readying
+                        Ok(body) => State::Readying { body: Some(body) },
+                        Err(_) => match this.state.as_mut().project_replace(State::Finished) {
+                            StateOwned::Reacquiring { answer, .. } => {
+                                return Poll::Ready(Ok(answer));
+                            }
+                            _ => break Err(polled_again().into()),
+                        },
                     }
-                    Err(_) => match this.state.as_mut().project_replace(State::Finished) {
-                        StateOwned::Reacquiring { answer, .. } => return Poll::Ready(Ok(answer)),
-                        _ => break Err(polled_again().into()),
-                    },
-                },
-                StateProj::Readying => {
+                }
+                StateProj::Readying { body } => {
                     if let Err(error) = ready!(this.service.poll_ready(cx)) {
                         break Err(error.into());
                     }
-                    let Some(credential) = this.exchange.credential.take() else {
+                    let (Some(head), Some(body)) = (this.exchange.head.take(), body.take()) else {
                         break Err(polled_again().into());
                     };
-                    match this.exchange.apply(this.shared, credential, false) {
-                        Ok(request) => State::Calling {
-                            future: this.service.call(request),
-                        },
-                        Err(error) => break Err(error.into()),
+                    State::Calling {
+                        future: this.service.call(Request::from_parts(head, body)),
                     }
                 }
                 StateProj::Bypassing { future } => match ready!(future.poll(cx)) {
@@ -291,6 +291,7 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             hash: PayloadHash::Unsigned,
             credential: None,
             spare: None,
+            refresh: false,
         }
     }
 
@@ -304,7 +305,6 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         &mut self,
         shared: &Shared<A, P, I>,
         credential: A::Credential,
-        may_repeat: bool,
     ) -> Result<Request<P::Body>, AuthError>
     where
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
@@ -312,7 +312,7 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         let plan = self.plan.as_mut().ok_or_else(polled_again)?;
         let prepared = self.prepared.take().ok_or_else(polled_again)?;
         let mut head = self.head.take().ok_or_else(polled_again)?;
-        if may_repeat {
+        if shared.replay {
             (self.spare, self.head) = keep(&shared.payload, &prepared, &head);
         }
         let applied = shared
@@ -321,6 +321,34 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         self.credential = Some(credential);
         let body = shared.payload.seal(prepared, applied);
         Ok(Request::from_parts(head, body))
+    }
+
+    /// Puts another credential on the head that was kept, and returns the body that goes with it.
+    fn reapply<B, P, I>(
+        &mut self,
+        shared: &Shared<A, P, I>,
+        credential: A::Credential,
+    ) -> Result<P::Body, AuthError>
+    where
+        P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
+    {
+        let plan = self.plan.as_mut().ok_or_else(polled_again)?;
+        let prepared = self.prepared.take().ok_or_else(polled_again)?;
+        let head = self.head.as_mut().ok_or_else(polled_again)?;
+        if self.refresh
+            && let Some(rejected) = &self.credential
+            && shared.authorizer.is_same(rejected, &credential)
+        {
+            return Err(AuthError::new(
+                AuthErrorKind::Source,
+                "the source has no other credential than the rejected one",
+            ));
+        }
+        let applied = shared
+            .authorizer
+            .apply(plan, &credential, &self.hash, head)?;
+        self.credential = Some(credential);
+        Ok(shared.payload.seal(prepared, applied))
     }
 
     /// Asks for a verdict; with it comes the pending credential if the request is to be sent again.
@@ -349,8 +377,11 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         let (plan, credential) = (self.plan.as_ref()?, self.credential.as_ref()?);
         match shared.authorizer.judge(plan, credential, head, peeked) {
             Verdict::Accept => return None,
-            Verdict::Refresh => shared.authorizer.reject(plan, credential),
-            Verdict::Resync => {}
+            Verdict::Refresh => {
+                shared.authorizer.reject(plan, credential);
+                self.refresh = true;
+            }
+            Verdict::Resync => self.refresh = false,
         }
         // A second attempt has kept nothing, so there is no third.
         self.prepared = Some(shared.payload.replay(self.spare.take()?)?);

@@ -55,6 +55,20 @@ pub(crate) struct Guard {
     default_origin: Option<Uri>,
     allow_host_header: bool,
     existing: Existing,
+    out_of_scope: OutOfScope,
+}
+
+/// What to do with a request that goes to none of the layer's origins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OutOfScope {
+    /// It is sent as it is, without the credential. The default: one client may call many hosts, and
+    /// a redirect may lead to others.
+    #[default]
+    Forward,
+    /// An error ([`AuthErrorKind::Request`]), and nothing is sent. For clients of one API, where such
+    /// a request can only be a mistake.
+    Reject,
 }
 
 /// What the guard decided.
@@ -92,6 +106,7 @@ impl Guard {
             default_origin: None,
             allow_host_header: false,
             existing: Existing::default(),
+            out_of_scope: OutOfScope::default(),
         })
     }
 
@@ -106,6 +121,10 @@ impl Guard {
 
     pub(crate) fn set_existing(&mut self, existing: Existing) {
         self.existing = existing;
+    }
+
+    pub(crate) fn set_out_of_scope(&mut self, out_of_scope: OutOfScope) {
+        self.out_of_scope = out_of_scope;
     }
 
     pub(crate) fn set_allow_host_header(&mut self) {
@@ -143,7 +162,7 @@ impl Guard {
         head: &request::Parts,
         overrides: Option<&AuthOverride>,
     ) -> Result<Admission, AuthError> {
-        if overrides.is_some_and(AuthOverride::skips) {
+        if overrides.is_some_and(AuthOverride::is_skip) {
             let resolved = self.resolve(&head.uri).unwrap_or(Resolved(None));
             return Ok(Admission::Leave(resolved));
         }
@@ -154,6 +173,16 @@ impl Guard {
         };
         match self.scope.judge(&target) {
             Reach::Within => {}
+            Reach::Outside if self.out_of_scope == OutOfScope::Reject => {
+                return Err(AuthError::new(
+                    AuthErrorKind::Request,
+                    format!(
+                        "the request goes to `{}`, outside the layer's scope, and the layer was told \
+                         to reject that",
+                        target.host
+                    ),
+                ));
+            }
             Reach::Outside => {
                 #[cfg(feature = "tracing")]
                 tracing::debug!(
@@ -245,7 +274,7 @@ fn names(host: &[u8], target: &Target<'_>) -> bool {
         && port_of(&authority, target.https).is_ok_and(|port| port == target.port)
 }
 
-fn plain_text() -> AuthError {
+pub(super) fn plain_text() -> AuthError {
     AuthError::new(
         AuthErrorKind::PlainText,
         "the request goes over plain http, where anybody on the way could read the credential: use \
@@ -253,7 +282,7 @@ fn plain_text() -> AuthError {
     )
 }
 
-fn no_origin() -> AuthError {
+pub(super) fn no_origin() -> AuthError {
     AuthError::new(
         AuthErrorKind::Request,
         "the request's URI does not say where it goes: use an absolute one \

@@ -29,7 +29,7 @@ pub use body::{
 };
 pub use engine::{Applied, Authorize, AuthorizeLayer, Authorizer, Guarded, Need, Verdict};
 pub use future::ResponseFuture;
-pub use guard::Existing;
+pub use guard::{Existing, OutOfScope};
 pub use inspect::{HeadOnly, Inspect, Inspected};
 pub use overrides::AuthOverride;
 pub use scope::Scope;

@@ -24,10 +24,26 @@ use crate::sigv4::SigningCredentials;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// - It holds for every layer the request passes, and stays on the request; each layer reads what
-///   concerns it: a bearer layer the token, a SigV4 layer credentials and payload hash.
+/// - It holds for every layer of this crate that the request passes, and stays on the request; each
+///   reads what concerns it: a bearer layer the token, a SigV4 layer credentials and payload hash.
 /// - **The scope holds for it too**: an overriding token goes nowhere the layer's own could not go.
 /// - A rejected overriding credential is not replayed, and not reported to the layer's source.
+///
+/// # Redirects
+///
+/// tower-http's redirect layer, above a layer of this crate, drops all extensions when it crosses
+/// origins. A request redirected to *another origin in scope* would then go out as the layer's own
+/// identity. Where both overrides and several origins are in use, let the redirect layer keep it:
+///
+/// ```
+/// use tower_client_auth::AuthOverride;
+/// use tower_http::follow_redirect::FollowRedirectLayer;
+/// use tower_http::follow_redirect::policy::FilterCredentials;
+///
+/// let redirects = FollowRedirectLayer::with_policy(
+///     FilterCredentials::new().allow_extension::<AuthOverride>(),
+/// );
+/// ```
 ///
 /// Extensions never leave the process. A server that forwards requests must not let its peers
 /// decide what goes in here.
@@ -88,26 +104,31 @@ impl AuthOverride {
         self
     }
 
-    pub(crate) fn of(head: &request::Parts) -> Option<&Self> {
+    /// The request's override, if it has one. What is in it is for
+    /// [`Authorizer`](crate::Authorizer)s of one's own to heed.
+    pub fn of(head: &request::Parts) -> Option<&Self> {
         let extensions: &Extensions = &head.extensions;
         extensions.get::<Self>()
     }
 
-    pub(crate) fn skips(&self) -> bool {
+    /// Whether the request is to be left alone.
+    pub fn is_skip(&self) -> bool {
         self.skip
     }
 
-    pub(crate) fn own_token(&self) -> Option<&Token> {
+    /// The token to send instead of the layer's.
+    pub fn own_token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
 
+    /// The credentials to sign with instead of the layer's.
     #[cfg(feature = "sigv4")]
-    pub(crate) fn own_credentials(&self) -> Option<&SigningCredentials> {
+    pub fn own_credentials(&self) -> Option<&SigningCredentials> {
         self.credentials.as_ref()
     }
 
-    #[cfg(feature = "sigv4")]
-    pub(crate) fn own_payload_hash(&self) -> Option<PayloadHash> {
+    /// The payload hash to believe.
+    pub fn own_payload_hash(&self) -> Option<PayloadHash> {
         self.payload_hash
     }
 }

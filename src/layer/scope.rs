@@ -1,6 +1,7 @@
 //! Which origins a credential may go to.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use http::Uri;
@@ -60,9 +61,17 @@ enum Hosts {
     Any,
 }
 
-/// Where AWS serves its APIs: the standard and the China partition, and their dual-stack and
-/// Lambda-URL domains.
-const AWS_SUFFIXES: [&str; 4] = ["amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws"];
+/// Where AWS serves its APIs: the standard, China and European Sovereign Cloud partitions, their
+/// dual-stack domains, and Lambda URLs. After the `partitions.json` that AWS's SDKs ship.
+const AWS_SUFFIXES: [&str; 7] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.aws",
+    "api.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu",
+    "on.aws",
+];
 
 impl Scope {
     /// One origin: `https://host` or `https://host:port`.
@@ -106,8 +115,13 @@ impl Scope {
     /// AWS's own domains, and loopback: the default of
     /// [`SigV4Layer`](crate::SigV4Layer).
     ///
-    /// `amazonaws.com`, `amazonaws.com.cn`, `api.aws`, `on.aws` and everything below them. An API
-    /// with a domain of its own must be named with [`Scope::origin`].
+    /// `amazonaws.com`, `amazonaws.com.cn`, `amazonaws.eu`, their dual-stack domains (`api.aws`,
+    /// `api.amazonwebservices.com.cn`, `api.amazonwebservices.eu`), `on.aws`, and everything below
+    /// them; not the isolated partitions. An API with a domain of its own must be named with
+    /// [`Scope::origin`].
+    ///
+    /// Anybody can have a host below these. A signature is of no use to them, and neither is the
+    /// session token without its secret, but naming your own origins is tighter.
     pub fn aws() -> Self {
         Self::of(vec![Hosts::Aws])
     }
@@ -115,7 +129,7 @@ impl Scope {
     /// Everything in this scope and everything in `other`. Plain http stays allowed for what it was
     /// allowed for, and for nothing else.
     #[must_use]
-    pub fn and(self, other: Scope) -> Self {
+    pub fn union(self, other: Scope) -> Self {
         Self {
             rules: self
                 .rules
@@ -171,6 +185,35 @@ impl Scope {
         }
     }
 
+    /// Whether a credential may go where this URI goes: what an [`Authorizer`](crate::Authorizer) of
+    /// one's own asks before it covers a request.
+    ///
+    /// ```
+    /// use http::Uri;
+    /// use tower_client_auth::Scope;
+    ///
+    /// let scope = Scope::origin("https://api.example.com")?;
+    /// assert!(scope.covers(&Uri::from_static("https://api.example.com/orders"))?);
+    /// assert!(!scope.covers(&Uri::from_static("https://evil.example/"))?);
+    /// assert!(scope.covers(&Uri::from_static("http://api.example.com/")).is_err());
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::PlainText`] if the host is in scope and the way there is not encrypted;
+    /// [`AuthErrorKind::Request`] if the URI does not say where it goes.
+    pub fn covers(&self, uri: &Uri) -> Result<bool, AuthError> {
+        let Some(target) = Target::of(uri)? else {
+            return Err(super::guard::no_origin());
+        };
+        match self.judge(&target) {
+            Reach::Within => Ok(true),
+            Reach::Outside => Ok(false),
+            Reach::PlainText => Err(super::guard::plain_text()),
+        }
+    }
+
     /// Whether the URI spells one of the origins as it was given, which is what nearly every request
     /// does: then there is nothing to take apart.
     #[inline]
@@ -217,6 +260,14 @@ impl Scope {
     }
 }
 
+impl FromStr for Scope {
+    type Err = AuthError;
+
+    fn from_str(origin: &str) -> Result<Self, AuthError> {
+        Self::origin(origin)
+    }
+}
+
 impl TryFrom<&str> for Scope {
     type Error = AuthError;
 
@@ -233,18 +284,34 @@ impl TryFrom<String> for Scope {
     }
 }
 
-impl TryFrom<&[&str]> for Scope {
+impl TryFrom<&String> for Scope {
     type Error = AuthError;
 
-    fn try_from(origins: &[&str]) -> Result<Self, AuthError> {
+    fn try_from(origin: &String) -> Result<Self, AuthError> {
+        Self::origin(origin)
+    }
+}
+
+impl<O: AsRef<str>> TryFrom<&[O]> for Scope {
+    type Error = AuthError;
+
+    fn try_from(origins: &[O]) -> Result<Self, AuthError> {
         Self::origins(origins)
     }
 }
 
-impl<const N: usize> TryFrom<[&str; N]> for Scope {
+impl<O: AsRef<str>> TryFrom<Vec<O>> for Scope {
     type Error = AuthError;
 
-    fn try_from(origins: [&str; N]) -> Result<Self, AuthError> {
+    fn try_from(origins: Vec<O>) -> Result<Self, AuthError> {
+        Self::origins(origins)
+    }
+}
+
+impl<O: AsRef<str>, const N: usize> TryFrom<[O; N]> for Scope {
+    type Error = AuthError;
+
+    fn try_from(origins: [O; N]) -> Result<Self, AuthError> {
         Self::origins(origins)
     }
 }
@@ -320,14 +387,13 @@ impl<'a> Target<'a> {
 /// The effective port. `http` lets through ports that are no numbers, such as `99999`; a port that
 /// cannot be told cannot be compared.
 pub(crate) fn port_of(authority: &Authority, https: bool) -> Result<u16, AuthError> {
-    if let Some(port) = authority.port_u16() {
-        return Ok(port);
-    }
     let text = authority.as_str();
     let host_end = text.rfind('@').map_or(0, |at| at + 1) + authority.host().len();
-    match text.get(host_end..) {
+    match (text.get(host_end..), authority.port_u16()) {
         // A bare colon means the default port, RFC 3986, section 3.2.3.
-        Some("" | ":") => Ok(default_port(https)),
+        (Some("" | ":"), None) => Ok(default_port(https)),
+        // Nothing but a port follows the host: the parser passes over text after an IPv6 literal.
+        (Some(rest), Some(port)) if rest.starts_with(':') => Ok(port),
         _ => Err(AuthError::new(
             AuthErrorKind::Request,
             "the request's URI has a port that is not a number from 0 to 65535",
@@ -526,6 +592,19 @@ mod tests {
     }
 
     #[test]
+    fn text_after_an_address_is_no_port() {
+        for odd in [
+            "https://[::1]evil.example:443/",
+            "https://[::1]evil.example/",
+        ] {
+            // The parser may come to refuse these.
+            if let Ok(uri) = odd.parse::<Uri>() {
+                assert!(Target::of(&uri).is_err(), "{odd}");
+            }
+        }
+    }
+
+    #[test]
     fn aws_means_its_own_domains() {
         let scope = Scope::aws();
         for inside in [
@@ -542,6 +621,7 @@ mod tests {
             "https://evilamazonaws.com/",
             "https://amazonaws.com.evil.example/",
             "https://.amazonaws.com/",
+            "https://amazonaws.com.eu/",
             "https://127.0.0.1.evil.example/",
             "http://notlocalhost/",
             "http://0x7f.1/",

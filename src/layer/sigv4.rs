@@ -191,7 +191,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         }
         if self.guard.existing() == Existing::Reject
             && (head.headers.contains_key(X_AMZ_SECURITY_TOKEN)
-                || query::pairs(&head.uri).any(|pair| query::is_named(pair, SECURITY_TOKEN)))
+                || query::pairs(&head.uri).any(|pair| query::is_named_like(pair, SECURITY_TOKEN)))
         {
             return Err(Existing::refuse("a session token"));
         }
@@ -256,6 +256,10 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         Ok(Applied::default())
     }
 
+    fn is_same(&self, rejected: &SigningCredentials, acquired: &SigningCredentials) -> bool {
+        rejected.is_same(acquired)
+    }
+
     fn reject(&self, _plan: &SigV4Plan, credentials: &SigningCredentials) {
         self.source.rejected(credentials);
     }
@@ -275,11 +279,13 @@ const SIGNATURE: &str = "X-Amz-Signature";
 const SECURITY_TOKEN: &str = "X-Amz-Security-Token";
 
 fn is_presigned(uri: &Uri) -> bool {
-    query::pairs(uri).any(|pair| query::is_named(pair, SIGNATURE))
+    query::pairs(uri).any(|pair| query::is_named_like(pair, SIGNATURE))
 }
 
 fn is_of_presignature(pair: &str) -> bool {
-    PRESIGNED.iter().any(|name| query::is_named(pair, name))
+    PRESIGNED
+        .iter()
+        .any(|name| query::is_named_like(pair, name))
 }
 
 /// Without a signature too they are leftovers: services refuse a request that seems to be signed in
@@ -295,7 +301,7 @@ fn with_one_presignature(uri: &Uri) -> Result<Option<Uri>, AuthError> {
     let text = query::without(uri, |pair| {
         let known = PRESIGNED.iter().zip(&mut seen);
         let again = known
-            .filter(|(name, _)| query::is_named(pair, name))
+            .filter(|(name, _)| query::is_named_like(pair, name))
             .any(|(_, seen)| std::mem::replace(seen, true));
         repeated |= again;
         again

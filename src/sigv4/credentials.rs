@@ -10,10 +10,9 @@ use crate::clock::{Deadline, Moment};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::secret::{check_visible, sensitive_header};
 
-/// One generation of AWS credentials together with everything that is derived from it.
+/// One generation of AWS credentials, checked and readied for many signatures.
 ///
-/// What a signer derives from a secret hangs here, so a rotated secret can never meet a key that
-/// was derived from the old one. Cheap to clone; all clones are the same generation.
+/// Cheap to clone; all clones are the same generation, and a cache tells generations apart by that.
 ///
 /// ```
 /// use aws_credential_types::Credentials;
@@ -28,14 +27,14 @@ use crate::secret::{check_visible, sensitive_header};
 #[derive(Clone)]
 pub struct SigningCredentials {
     inner: Arc<Inner>,
+    /// When they end, fixed on receipt (see [`SigningCredentials::received`]).
+    deadline: Option<Deadline>,
 }
 
 #[derive(Clone)]
 struct Inner {
     credentials: Credentials,
     security_token: Option<HeaderValue>,
-    /// Fixed on receipt, see [`SigningCredentials::received`].
-    deadline: Option<Deadline>,
 }
 
 impl SigningCredentials {
@@ -68,8 +67,8 @@ impl SigningCredentials {
             inner: Arc::new(Inner {
                 credentials,
                 security_token,
-                deadline: None,
             }),
+            deadline: None,
         })
     }
 
@@ -94,11 +93,8 @@ impl SigningCredentials {
     /// Fixes the end of these credentials, which were asked for at `start`, on both clocks.
     #[cfg(feature = "cache")]
     pub(crate) fn received(mut self, start: Moment) -> Self {
-        let inner = Arc::make_mut(&mut self.inner);
-        inner.deadline = inner
-            .credentials
-            .expiry()
-            .and_then(|end| Deadline::at(start, end));
+        let end = self.inner.credentials.expiry();
+        self.deadline = end.and_then(|end| Deadline::at(start, end));
         self
     }
 
@@ -108,7 +104,7 @@ impl SigningCredentials {
     }
 
     pub(crate) fn has_expired(&self, now: &Moment) -> bool {
-        match (&self.inner.deadline, self.inner.credentials.expiry()) {
+        match (&self.deadline, self.inner.credentials.expiry()) {
             (Some(deadline), _) => deadline.has_passed(now),
             (None, Some(end)) => now.wall >= end,
             (None, None) => false,

@@ -125,7 +125,7 @@ impl SigningOptions {
     /// | `execute-api` | twice | yes | no: it is not among the headers API Gateway's CORS set-up allows | [API Gateway][gw] |
     /// | `appsync` | twice | yes | yes, as Amplify's clients do | [AppSync][as] |
     /// | `lambda` | twice | yes | no | [Lambda URLs][la] |
-    /// | `s3`, `s3express`, `s3-object-lambda`, `s3-outposts` | once | no | yes, required | [S3][s3] |
+    /// | `s3`, `s3-object-lambda`, `s3-outposts` | once | no | yes, required | [S3][s3] |
     ///
     /// [gw]: https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-cors.html
     /// [as]: https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html
@@ -133,7 +133,7 @@ impl SigningOptions {
     /// [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
     pub fn for_service(service: &str) -> Self {
         match service {
-            "s3" | "s3express" | "s3-object-lambda" | "s3-outposts" => Self {
+            "s3" | "s3-object-lambda" | "s3-outposts" => Self {
                 encoding: PathEncoding::Single,
                 normalize: false,
                 send_payload_hash: true,

@@ -75,7 +75,11 @@ async fn no_type_prints_a_secret() {
     print(&AuthOverride::skip());
     print(&PayloadHash::of(BODY.as_bytes()));
     output.line(PayloadHash::of(BODY.as_bytes()).to_string());
-    print(&Scope::origin(ORIGIN).expect("an origin").and(Scope::aws()));
+    print(
+        &Scope::origin(ORIGIN)
+            .expect("an origin")
+            .union(Scope::aws()),
+    );
     print(&Clock::from_fn(|| at(NOW)));
     print(&ManualClock::new(at(NOW)));
     print(&Existing::Reject);
