@@ -31,9 +31,16 @@ mod secrets;
 mod wiped;
 
 // Signatures.
+mod botocore;
 mod official_suite;
 mod oracle;
+mod presets;
 mod s3s_server;
 
 // Identities.
 mod cache;
+
+// Against servers that others wrote.
+mod loopback;
+mod ministack;
+mod servers;

@@ -1,0 +1,185 @@
+//! Servers and signers that others wrote, which the tests install and start themselves.
+//!
+//! What is installed goes under the target directory, in pinned versions, and is used again by the
+//! next run. Every server has a supervisor that ends it when the test run ends, however that ends.
+//! `TOWER_CLIENT_AUTH_SKIP_SERVERS=1` leaves out the tests that need any of this, and says so.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+const SKIP: &str = "TOWER_CLIENT_AUTH_SKIP_SERVERS";
+const REQUIREMENTS: &str = include_str!("servers/requirements.txt");
+
+/// Whether a test that needs a server is to be left out; then it says so.
+pub(crate) fn skipped(test: &str) -> bool {
+    let skip = std::env::var_os(SKIP).is_some_and(|value| !value.is_empty());
+    if skip {
+        println!("SKIPPED {test}: {SKIP} is set");
+    }
+    skip
+}
+
+/// A Python with the packages of `requirements.txt`.
+pub(crate) fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let folder = install("python", REQUIREMENTS, |folder| {
+            run(
+                Command::new("python3").args(["-m", "venv"]).arg(folder),
+                "python3 is missing, or its venv module: install them (on Debian: `apt-get install \
+                 python3 python3-venv`)",
+            );
+            let requirements = folder.join("requirements.txt");
+            fs::write(&requirements, REQUIREMENTS).expect("a file");
+            run(
+                Command::new(folder.join("bin/python"))
+                    .args([
+                        "-m",
+                        "pip",
+                        "install",
+                        "--quiet",
+                        "--disable-pip-version-check",
+                    ])
+                    .arg("--requirement")
+                    .arg(&requirements),
+                "pip cannot install the packages of tests/servers/requirements.txt: is PyPI \
+                 reachable?",
+            );
+        });
+        folder.join("bin/python")
+    })
+}
+
+/// A server, and with it its supervisor, which ends when this is dropped or this process is gone.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    supervisor: Child,
+}
+
+impl Server {
+    /// Starts a server that is told its port, and waits until it answers at `health`.
+    pub(crate) fn start(is_up: impl Fn(u16) -> bool, command: impl Fn(u16) -> Command) -> Self {
+        // Between looking for a free port and using it somebody else may take it.
+        for _ in 0..3 {
+            let port = free_port();
+            let mut server = Self {
+                port,
+                supervisor: supervise(&command(port)),
+            };
+            if server.comes_up(&is_up) {
+                return server;
+            }
+        }
+        panic!("the server did not answer within a minute, on three ports");
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.supervisor.id()
+    }
+
+    fn comes_up(&mut self, is_up: impl Fn(u16) -> bool) -> bool {
+        for _ in 0..600 {
+            if self.supervisor.try_wait().expect("a child").is_some() {
+                return false;
+            }
+            if is_up(self.port) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Closes the pipe the supervisor listens to.
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+fn supervise(command: &Command) -> Child {
+    let supervisor = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/supervise.py");
+    let mut supervised = Command::new("python3");
+    supervised
+        .arg(supervisor)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => supervised.env(name, value),
+            None => supervised.env_remove(name),
+        };
+    }
+    supervised.spawn().unwrap_or_else(|error| {
+        panic!("python3 cannot be started ({error}): install it, or set {SKIP}=1")
+    })
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// Whether something takes connections there.
+pub(crate) fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// Whether an HTTP server there answers 200 to this path.
+pub(crate) fn answers(port: u16, path: &str) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let exchange = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut start = [0; 12];
+        stream.read_exact(&mut start)?;
+        Ok(String::from_utf8_lossy(&start).into_owned())
+    };
+    exchange().is_ok_and(|status| status.ends_with("200"))
+}
+
+/// Runs `fill` on an empty folder, once for all test runs that want the same content.
+fn install(name: &str, content: &str, fill: impl FnOnce(&Path)) -> PathBuf {
+    let servers = Path::new(env!("CARGO_TARGET_TMPDIR")).join("servers");
+    fs::create_dir_all(&servers).expect("a folder under target");
+    // Two test runs at once must not fill one folder.
+    let lock = File::create(servers.join(format!("{name}.lock"))).expect("a lock file");
+    lock.lock().expect("the lock");
+    let folder = servers.join(name);
+    let done = folder.join("installed");
+    if fs::read_to_string(&done).is_ok_and(|installed| installed == content) {
+        return folder;
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("what an older or broken run left");
+    }
+    fill(&folder);
+    fs::write(done, content).expect("a file");
+    folder
+}
+
+fn run(command: &mut Command, otherwise: &str) {
+    let output = command.output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => panic!(
+            "{otherwise}\n(or set {SKIP}=1 to leave these tests out)\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => panic!("{otherwise}\n(or set {SKIP}=1 to leave these tests out)\n{error}"),
+    }
+}
