@@ -362,7 +362,7 @@ fn calls(stack: &MiniStack) -> Vec<Call> {
             "s3",
             Method::PUT,
             at("/tests/a%20b/%28c%29%27%C3%A9"),
-            vec![("x-amz-meta-note", "  two  spaces ".to_owned())],
+            vec![("x-amz-meta-note", "two  spaces".to_owned())],
             "hello",
         ),
         call(
