@@ -21,7 +21,7 @@ use crate::support::promise;
 
 /// One of every name and prefix that the documentation says is not signed.
 #[rustfmt::skip]
-const UNSIGNED: [&str; 21] = [
+pub(crate) const UNSIGNED: [&str; 21] = [
     "accept-encoding", "authorization", "baggage", "connection", "content-length", "expect",
     "forwarded", "keep-alive", "proxy-authorization", "sec-websocket-key", "te", "traceparent",
     "tracestate", "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
@@ -92,7 +92,8 @@ impl Setup {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
         }
         settings.uri_path_normalization_mode = UriPathNormalizationMode::from(self.normalize);
-        if self.send_payload_hash {
+        // Services that are not told expect the hash of the body: we always tell them.
+        if self.send_payload_hash || self.payload == PayloadHash::Unsigned {
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
         let identity = self.credentials().into();
@@ -160,31 +161,31 @@ fn signed_headers(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// xorshift64*: the same requests on every machine.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         // The upper half: the lower bits of this generator are the weak ones.
         usize::try_from(self.next() >> 32).expect("32 bits") % limit
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 
     /// Up to `most` pieces in a row.
-    fn text(&mut self, most: usize, pieces: &[&str]) -> String {
+    pub(crate) fn text(&mut self, most: usize, pieces: &[&str]) -> String {
         let length = self.below(most + 1);
         (0..length).map(|_| self.pick(pieces)).collect()
     }

@@ -60,7 +60,7 @@ use crate::sigv4::{
 /// - **Bodies** are read and hashed first, up to 10 MiB ([`Buffer`]), because most services check the
 ///   hash. Hashing takes about 0.6 ms per MiB on the executor: for large bodies hand over a known
 ///   hash ([`AuthOverride::payload_hash`]), or leave them [unsigned](AuthorizeLayer::unsigned_payload)
-///   where the service allows it.
+///   where the service allows it. VPC Lattice demands that, and always gets it.
 /// - **A request that is signed already**, by `Authorization` header or as a presigned URL, is left
 ///   alone, unless [`existing`](AuthorizeLayer::existing) says otherwise. Leftovers of a signature
 ///   without one (`x-amz-date` and its like, in headers or the query) are replaced.
@@ -129,7 +129,8 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
     /// Does not sign the body, so that it streams: `UNSIGNED-PAYLOAD`.
     ///
     /// TLS is all that protects the body then, so plain http is refused except to loopback. S3
-    /// accepts it; API Gateway and most other services do not.
+    /// accepts it; API Gateway and most other services do not. VPC Lattice accepts nothing else,
+    /// and needs no call of this.
     pub fn unsigned_payload(mut self) -> Self {
         self.authorizer_mut().payload = PayloadMode::Unsigned;
         self
@@ -196,6 +197,8 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             return Err(Existing::refuse("a session token"));
         }
         let need = match overrides.and_then(AuthOverride::own_payload_hash) {
+            // A hash does not help a service that takes none.
+            _ if !self.signer.signs_payload() => Need::Hashed(PayloadHash::Unsigned),
             Some(hash) => Need::Hashed(hash),
             None => match self.payload {
                 PayloadMode::Signed => Need::Payload,

@@ -359,6 +359,33 @@ mod tests {
     }
 
     #[test]
+    fn a_model_id_is_encoded_twice() {
+        assert_eq!(
+            path("/model/anthropic.claude-v2%3A1/invoke", "bedrock"),
+            "/model/anthropic.claude-v2%253A1/invoke"
+        );
+    }
+
+    #[test]
+    fn the_signed_host_has_a_port_that_is_not_the_schemes() {
+        let host = |uri: &str| {
+            let request = http::Request::get(uri).body(()).expect("a request");
+            let head = request.into_parts().0;
+            signed_host(&head).expect("a host").into_owned()
+        };
+        let neptune = "db.cluster-1.eu-west-1.neptune.amazonaws.com";
+        let with_port = format!("{neptune}:8182");
+        assert_eq!(
+            host(&format!("https://{with_port}/status")),
+            with_port.as_bytes()
+        );
+        assert_eq!(
+            host(&format!("https://{neptune}:443/status")),
+            neptune.as_bytes()
+        );
+    }
+
+    #[test]
     fn an_escaped_slash_is_a_slash_to_s3_and_to_nobody_else() {
         assert_eq!(path("/bucket/a%2Fb%2f", "s3"), "/bucket/a/b/");
         assert_eq!(path("/bucket/a%252Fb", "s3"), "/bucket/a%252Fb");

@@ -99,6 +99,7 @@ pub enum PathEncoding {
 pub struct SigningOptions {
     pub(crate) encoding: PathEncoding,
     pub(crate) normalize: bool,
+    pub(crate) sign_payload: bool,
     pub(crate) send_payload_hash: bool,
     pub(crate) unsigned: Vec<HeaderName>,
 }
@@ -110,6 +111,7 @@ impl Default for SigningOptions {
         Self {
             encoding: PathEncoding::Double,
             normalize: true,
+            sign_payload: true,
             send_payload_hash: false,
             unsigned: Vec::new(),
         }
@@ -126,24 +128,59 @@ impl SigningOptions {
     /// | `appsync` | twice | yes | yes, as Amplify's clients do | [AppSync][as] |
     /// | `lambda` | twice | yes | no | [Lambda URLs][la] |
     /// | `s3`, `s3-object-lambda`, `s3-outposts` | once | no | yes, required | [S3][s3] |
+    /// | `aoss` | twice | yes | yes, required; `content-length` must not be signed, and never is | [OpenSearch Serverless][ao] |
+    /// | `es` | twice | yes | no | [OpenSearch][es] |
+    /// | `vpc-lattice-svcs` | twice | yes | yes, `UNSIGNED-PAYLOAD`: signed payloads are not supported | [VPC Lattice][vl] |
+    /// | `bedrock` | twice, so that the `%3A` of a model id is signed as `%253A` | yes | no | [Bedrock][be] |
+    /// | `neptune-db` | twice | yes | no; the port, 8182, is part of the signed host | [Neptune][ne] |
+    /// | `iot`; `iotdata` or `iotdevicegateway` for its data plane | twice | yes | no | [IoT][io], [its data][id] |
+    /// | `aps` | twice | yes | no | [Prometheus][pr] |
+    /// | `dynamodb` | twice | yes | no | [DynamoDB][dy] |
+    /// | `secretsmanager` | twice | yes | no | [Secrets Manager][sm] |
+    /// | `sns` | twice | yes | no | [SNS][sn] |
+    /// | `sqs` | twice | yes | no | [SQS][sq] |
+    /// | `sts` | twice | yes | no | [STS][st] |
+    ///
+    /// The pages have what is particular to a service. What holds for all, and that S3 is the one
+    /// that does not encode twice, is in [Create a signed AWS API request][iam].
+    ///
+    /// ```
+    /// use tower_client_auth::sigv4::SigningOptions;
+    ///
+    /// let lattice = SigningOptions::for_service("vpc-lattice-svcs");
+    /// assert_eq!(lattice, SigningOptions::default().sign_payload(false));
+    /// let unlisted = SigningOptions::for_service("kinesis");
+    /// assert_eq!(unlisted, SigningOptions::default());
+    /// ```
     ///
     /// [gw]: https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-cors.html
     /// [as]: https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html
     /// [la]: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
     /// [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+    /// [ao]: https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-clients.html#serverless-signing
+    /// [es]: https://docs.aws.amazon.com/opensearch-service/latest/developerguide/managedomains-signing-service-requests.html
+    /// [vl]: https://docs.aws.amazon.com/vpc-lattice/latest/ug/sigv4-authenticated-requests.html
+    /// [be]: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
+    /// [ne]: https://docs.aws.amazon.com/neptune/latest/userguide/iam-auth-connecting.html
+    /// [io]: https://docs.aws.amazon.com/iot/latest/developerguide/iam-users-groups-roles.html
+    /// [id]: https://docs.aws.amazon.com/cli/latest/reference/iot-data/
+    /// [pr]: https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-compatible-APIs.html
+    /// [dy]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
+    /// [sm]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonParameters.html
+    /// [sn]: https://docs.aws.amazon.com/sns/latest/api/CommonParameters.html
+    /// [sq]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-request-authentication.html
+    /// [st]: https://docs.aws.amazon.com/STS/latest/APIReference/CommonParameters.html
+    /// [iam]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     pub fn for_service(service: &str) -> Self {
+        let usual = Self::default();
         match service {
-            "s3" | "s3-object-lambda" | "s3-outposts" => Self {
-                encoding: PathEncoding::Single,
-                normalize: false,
-                send_payload_hash: true,
-                unsigned: Vec::new(),
-            },
-            "appsync" => Self {
-                send_payload_hash: true,
-                ..Self::default()
-            },
-            _ => Self::default(),
+            "s3" | "s3-object-lambda" | "s3-outposts" => usual
+                .path_encoding(PathEncoding::Single)
+                .normalize_path(false)
+                .send_payload_hash(true),
+            "aoss" | "appsync" => usual.send_payload_hash(true),
+            "vpc-lattice-svcs" => usual.sign_payload(false),
+            _ => usual,
         }
     }
 
@@ -162,7 +199,17 @@ impl SigningOptions {
         self
     }
 
-    /// Whether the payload hash is also sent, as `x-amz-content-sha256`.
+    /// Whether the payload is signed. If not, `UNSIGNED-PAYLOAD` takes the place of every hash, and
+    /// [`SigV4Layer`](crate::SigV4Layer) lets bodies stream and refuses plain http except to
+    /// loopback.
+    #[must_use]
+    pub fn sign_payload(mut self, sign: bool) -> Self {
+        self.sign_payload = sign;
+        self
+    }
+
+    /// Whether the payload hash is also sent, as `x-amz-content-sha256`. `UNSIGNED-PAYLOAD` is sent
+    /// in any case: a service that is not told expects the hash of the body.
     #[must_use]
     pub fn send_payload_hash(mut self, send: bool) -> Self {
         self.send_payload_hash = send;
@@ -174,5 +221,52 @@ impl SigningOptions {
     pub fn unsigned_header(mut self, name: HeaderName) -> Self {
         self.unsigned.push(name);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_without_a_quirk_are_signed_as_most_are() {
+        for service in [
+            "aps",
+            "bedrock",
+            "dynamodb",
+            "es",
+            "execute-api",
+            "iot",
+            "iotdata",
+            "iotdevicegateway",
+            "lambda",
+            "neptune-db",
+            "secretsmanager",
+            "sns",
+            "sqs",
+            "sts",
+            "unheard-of",
+        ] {
+            let options = SigningOptions::for_service(service);
+            assert_eq!(options, SigningOptions::default(), "{service}");
+        }
+    }
+
+    #[test]
+    fn services_with_a_quirk_have_it() {
+        let usual = SigningOptions::default();
+        for service in ["aoss", "appsync"] {
+            let options = SigningOptions::for_service(service);
+            assert_eq!(options, usual.clone().send_payload_hash(true), "{service}");
+        }
+        for service in ["s3", "s3-object-lambda", "s3-outposts"] {
+            let options = SigningOptions::for_service(service);
+            assert_eq!(options.encoding, PathEncoding::Single, "{service}");
+            assert!(!options.normalize, "{service}");
+            assert!(options.send_payload_hash, "{service}");
+            assert!(options.sign_payload, "{service}");
+        }
+        let lattice = SigningOptions::for_service("vpc-lattice-svcs");
+        assert_eq!(lattice, usual.sign_payload(false));
     }
 }

@@ -37,9 +37,9 @@ impl Signer {
     /// Signs `head` as of `time`, which must be within minutes of the server's.
     ///
     /// Sets `authorization` and `x-amz-date`, `x-amz-security-token` if the credentials have a
-    /// session token, and `x-amz-content-sha256` if the options say so; removes whatever the request
-    /// had of these. Everything else stays as it is. `authorization` and `x-amz-security-token` are
-    /// marked sensitive.
+    /// session token, and `x-amz-content-sha256` if the options say so or the payload is not signed;
+    /// removes whatever the request had of these. Everything else stays as it is. `authorization`
+    /// and `x-amz-security-token` are marked sensitive.
     ///
     /// # Errors
     ///
@@ -68,6 +68,11 @@ impl Signer {
         Ok(())
     }
 
+    /// Whether the options leave any payload to be signed.
+    pub(crate) fn signs_payload(&self) -> bool {
+        self.options.sign_payload
+    }
+
     /// The headers that make up the signature.
     fn sign_aside(
         &self,
@@ -76,13 +81,18 @@ impl Signer {
         payload: &PayloadHash,
         time: SystemTime,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, AuthError> {
+        let payload = if self.options.sign_payload {
+            payload
+        } else {
+            &PayloadHash::Unsigned
+        };
         let host = signed_host(head)?;
         let date_time = date_time(time)?;
         let mut added = vec![(X_AMZ_DATE, header_value(&date_time)?)];
         if let Some(token) = credentials.security_token() {
             added.push((X_AMZ_SECURITY_TOKEN, token.clone()));
         }
-        if self.options.send_payload_hash {
+        if self.options.send_payload_hash || *payload == PayloadHash::Unsigned {
             added.push((X_AMZ_CONTENT_SHA256, header_value(&payload.to_string())?));
         }
         let request = CanonicalRequest::new(head, &host, &added, payload, &self.options);
