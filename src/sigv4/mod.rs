@@ -54,6 +54,32 @@
 //! - signs tabs around a header's value, which HTTP takes off on the way.
 //!
 //! Everywhere else the two agree, and the tests hold them to that.
+//!
+//! # Beside botocore
+//!
+//! botocore, below the AWS CLI and boto3, signs requests that it has built itself, and takes much
+//! for granted that does not hold for the requests of others:
+//!
+//! - The query is taken as it stands. Here it is decoded and encoded strictly, as the service will
+//!   do: `+` is a space, and `=` in a value, lower-case escapes, characters that need escaping and
+//!   empty pairs (`a&&b`) do not matter.
+//! - So is the path for S3, whereas S3 decodes it: see `/a(b)`, `/%c3%a9` and `/a%2Fb` above.
+//! - A path that ends in `/.` or `/..` loses its last slash. RFC 3986, which AWS's documentation
+//!   refers to, keeps it: `/a/b/..` is `/a/`.
+//! - The host is signed in lower case. Here it is signed as it will be sent.
+//! - The method is signed in upper case. Methods are case-sensitive, and sent as they are.
+//! - All kinds of white space inside a header's value are folded. Here, as the documentation has it,
+//!   only spaces are.
+//! - Fewer headers are left unsigned. Not among them are `accept-encoding`, `baggage`,
+//!   `content-length`, `forwarded`, `traceparent`, `tracestate`, `via`, and those that begin with
+//!   `x-forwarded-`, `sec-websocket-` or `proxy-`, other than `proxy-authenticate` and
+//!   `proxy-authorization`: proxies and tracing add or change them.
+//! - `Date`, if there is one, is set anew and stands in for `x-amz-date`. Here it is a header like
+//!   any other.
+//! - `x-amz-content-sha256` and `x-amz-security-token` are believed if the request has them. Here
+//!   they are taken for what is left of an older signature.
+//!
+//! Here, too, the tests show each difference, and hold the two together everywhere else.
 
 mod canonical;
 mod credentials;
