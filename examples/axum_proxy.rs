@@ -1,0 +1,233 @@
+//! A reverse proxy that signs: axum in front, a signing layer behind.
+//!
+//! ```sh
+//! cargo run --example axum_proxy
+//! ```
+//!
+//! A server of yours would add limits this one lacks: `tower_http::timeout` against clients that never
+//! finish a request and upstreams that never answer; `tower::limit` on requests under way, because
+//! signing reads each body into memory (here up to 1 MiB); and whatever decides who may call at all,
+//! since everybody who reaches this proxy acts with its credentials.
+
+// A stand-in for API Gateway that checks what arrives. There is nothing to copy from it.
+#[path = "quickstart/gateway.rs"]
+mod gateway;
+
+use std::convert::Infallible;
+use std::io;
+
+use aws_credential_types::Credentials;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Uri, Version};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tower::{Layer, ServiceExt};
+use tower_client_auth::layer::SigV4;
+use tower_client_auth::sigv4::SigningCredentials;
+use tower_client_auth::{
+    AuthBody, AuthError, AuthErrorKind, Authorize, BoxError, Buffer, Existing, SigV4Layer,
+};
+
+/// Where requests go, and as whom.
+#[derive(Clone)]
+struct Upstream {
+    origin: Uri,
+    api: Authorize<Client<HttpConnector, AuthBody<Body>>, SigV4<SigningCredentials>, Buffer>,
+}
+
+async fn forward(State(upstream): State<Upstream>, inbound: Request) -> Result<Response, Response> {
+    let (mut head, body) = inbound.into_parts();
+
+    // The path is the caller's, where it goes is not: neither by the URI nor by a `Host` header. What
+    // has no path (`CONNECT`) ends here.
+    let mut target = upstream.origin.clone().into_parts();
+    target.path_and_query = head.uri.path_and_query().cloned();
+    head.uri = Uri::from_parts(target).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    head.headers.remove(header::HOST);
+    // That of the other connection is the client's to choose.
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+
+    let trailers = accepts_trailers(&head.headers);
+    remove_hop_by_hop(&mut head.headers);
+    remove_credentials(&mut head.headers);
+    if trailers {
+        // Said of this hop anew, because this proxy does pass them on.
+        let value = HeaderValue::from_static("trailers");
+        head.headers.insert(header::TE, value);
+    }
+
+    match upstream.api.oneshot(Request::from_parts(head, body)).await {
+        Ok(response) => {
+            // Status, headers, then data and trailers as they come.
+            let mut response = response.map(Body::new);
+            remove_hop_by_hop(response.headers_mut());
+            *response.version_mut() = Version::HTTP_11;
+            Ok(response)
+        }
+        Err(error) => Err(refuse(&error).into_response()),
+    }
+}
+
+/// The caller learns which side is at fault, and no more: the error itself is for a log.
+fn refuse(error: &BoxError) -> StatusCode {
+    eprintln!("not forwarded: {error}");
+    match AuthError::find(error.as_ref()).map(AuthError::kind) {
+        Some(AuthErrorKind::PayloadTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(AuthErrorKind::Payload) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// What is said of one connection does not hold for the next (RFC 9110, section 7.6.1). `Trailer`
+/// stays: it announces trailers, and they are passed on.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    remove(headers, |name| match name {
+        "connection" | "keep-alive" | "te" | "transfer-encoding" | "upgrade" => true,
+        _ => name.starts_with("proxy-") || named.iter().any(|named| named == name),
+    });
+}
+
+/// The upstream is to see the proxy's credentials and nobody else's.
+fn remove_credentials(headers: &mut HeaderMap) {
+    remove(headers, |name| match name {
+        "authorization" | "cookie" | "x-api-key" => true,
+        _ => name.starts_with("x-amz-"),
+    });
+}
+
+fn remove(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    for name in names.iter().filter(|name| goes(name.as_str())) {
+        headers.remove(name);
+    }
+}
+
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::TE).iter();
+    values.any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
+}
+
+fn proxy(upstream: &str) -> Result<Router, BoxError> {
+    let credentials = Credentials::new(
+        gateway::ACCESS_KEY_ID,
+        gateway::SECRET_ACCESS_KEY,
+        None,
+        None,
+        "example",
+    );
+    let signing = SigV4Layer::new(gateway::REGION, gateway::SERVICE, credentials)?
+        .scope(upstream)?
+        // A second line behind `remove_credentials`, which knows nothing of presigned queries.
+        .existing(Existing::Replace)
+        .payload(Buffer::new(1024 * 1024));
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let state = Upstream {
+        origin: upstream.parse()?,
+        api: signing.layer(client),
+    };
+    Ok(Router::new().fallback(forward).with_state(state))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let upstream = gateway::start().await?;
+    let proxied = serve(proxy(&upstream)?).await?;
+    let forged = [
+        (
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIDSTRANGER/…",
+        ),
+        ("x-amz-security-token", "a stranger's"),
+    ];
+    for (what, origin, headers, expected) in [
+        ("unsigned, to the API itself", &upstream, &[][..], 403),
+        ("unsigned, through the proxy", &proxied, &[], 200),
+        ("with a forged Authorization", &proxied, &forged, 200),
+        (
+            "with a forged Host",
+            &proxied,
+            &[("host", "evil.example")],
+            200,
+        ),
+    ] {
+        let status = send(&format!("{origin}/iam/orders?limit=10"), headers)
+            .await?
+            .status();
+        println!("{what:30} {status}");
+        assert_eq!(status, expected);
+    }
+
+    // An upstream that answers with the names of the headers it was sent, and with a trailer.
+    let proxied = serve(proxy(&serve(Router::new().fallback(mirror)).await?)?).await?;
+    let headers = [
+        ("connection", "keep-alive, x-hop"),
+        ("x-hop", "for the proxy"),
+        ("te", "trailers"),
+        ("cookie", "session=a-stranger's"),
+        ("x-tenant", "blue"),
+    ];
+    let answer = send(&proxied, &headers)
+        .await?
+        .into_body()
+        .collect()
+        .await?;
+    let trailers = answer.trailers().cloned().unwrap_or_default();
+    let names = String::from_utf8(answer.to_bytes().into())?;
+    println!("\nwhat passed to the upstream:    {names}");
+    println!("what came after the body:      {trailers:?}");
+    assert_eq!(names, "authorization, host, te, x-amz-date, x-tenant");
+    assert_eq!(trailers["x-checksum"], "42");
+    Ok(())
+}
+
+async fn mirror(headers: HeaderMap) -> impl IntoResponse {
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    let trailers = HeaderMap::from_iter([(
+        HeaderName::from_static("x-checksum"),
+        HeaderValue::from_static("42"),
+    )]);
+    let frames = [
+        Frame::data(names.join(", ").into()),
+        Frame::trailers(trailers),
+    ];
+    let body = StreamBody::new(stream::iter(frames.map(Ok::<Frame<Bytes>, Infallible>)));
+    ([(header::TRAILER, "x-checksum")], Body::new(body))
+}
+
+/// Serves until the program ends, on the origin that it returns.
+async fn serve(router: Router) -> io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    let server = axum::serve(listener, router);
+    tokio::spawn(async move { server.await });
+    Ok(origin)
+}
+
+async fn send(url: &str, headers: &[(&str, &str)]) -> Result<http::Response<Incoming>, BoxError> {
+    let mut request = Request::get(url);
+    for &(name, value) in headers {
+        request = request.header(name, value);
+    }
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    Ok(client.request(request.body(Body::empty())?).await?)
+}
