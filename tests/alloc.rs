@@ -20,6 +20,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::executor::block_on;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
@@ -129,8 +130,8 @@ fn a_body_over_the_limit_costs_no_more_than_the_limit() {
     ] {
         let (body, read) = Synthetic::new(chunk, TEN_GIB, known);
         let mut service = sigv4(MIB).layer(service_fn(upload::<AuthBody<Synthetic>>));
-        let (answer, _, peak) = measure(|| service.call(put(body)).now_or_never());
-        let error = answer.expect("at once").expect_err("too large");
+        let (answer, _, peak) = measure(|| block_on(service.call(put(body))));
+        let error = answer.expect_err("too large");
         let error = AuthError::find(error.as_ref()).expect("an error of the layer");
         assert_eq!(error.kind(), AuthErrorKind::PayloadTooLarge);
         assert!(error.to_string().contains("1048576 bytes"), "{error}");
@@ -155,8 +156,8 @@ fn a_body_up_to_the_limit_costs_no_multiple_of_it() {
     for chunk in [1, 7, 4096, MIB] {
         let (body, read) = Synthetic::new(chunk, MIB as u64, false);
         let mut service = sigv4(MIB).layer(service_fn(upload::<AuthBody<Synthetic>>));
-        let (answer, _, peak) = measure(|| service.call(put(body)).now_or_never());
-        let answer = answer.expect("at once").expect("an answer");
+        let (answer, _, peak) = measure(|| block_on(service.call(put(body))));
+        let answer = answer.expect("an answer");
         assert_eq!(answer.into_body(), MIB as u64);
         assert_eq!(read.get(), MIB as u64);
         assert!(peak < 4 * MIB, "{peak}");
@@ -237,6 +238,7 @@ async fn nothing(_request: Plain) -> Result<Response<()>, Infallible> {
 #[test]
 fn a_warm_request_allocates_no_more_than_with_a_fixed_header() {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .expect("a runtime");
     let _entered = runtime.enter();

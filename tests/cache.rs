@@ -381,6 +381,16 @@ fn a_runtime_that_stops_hangs_nobody() {
 }
 
 #[test]
+fn without_a_timer_the_error_says_what_is_missing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let cache = Cached::new(|| async { Ok("token") });
+    let answer = runtime.expect("a runtime").block_on(cache.token());
+    let error: AuthError = answer.expect_err("no timer");
+    assert_eq!(error.kind(), AuthErrorKind::Configuration);
+    assert!(error.to_string().contains("enable_time"), "{error}");
+}
+
+#[test]
 fn outside_a_runtime_the_error_says_what_is_missing() {
     let cache = Cached::new(|| async { Ok("token") });
     let answer = cache.token().now_or_never().expect("no wait");

@@ -5,7 +5,7 @@
 //! `TOWER_CLIENT_AUTH_SKIP_SERVERS=1` leaves out the tests that need any of this, and says so.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -76,10 +76,6 @@ impl Server {
             }
         }
         panic!("the server did not answer within a minute, on three ports");
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.supervisor.id()
     }
 
     fn comes_up(&mut self, is_up: impl Fn(u16) -> bool) -> bool {
@@ -182,4 +178,52 @@ fn run(command: &mut Command, otherwise: &str) {
         ),
         Err(error) => panic!("{otherwise}\n(or set {SKIP}=1 to leave these tests out)\n{error}"),
     }
+}
+
+const HOLD: &str = "TOWER_CLIENT_AUTH_HOLD_SERVER";
+
+/// The test run that [`a_killed_test_run_leaves_nothing_behind`] kills; by itself it does nothing.
+#[test]
+fn holds_a_server() {
+    if std::env::var_os(HOLD).is_none() {
+        return;
+    }
+    let server = Server::start(listens, |port| {
+        let mut command = Command::new("python3");
+        let port = port.to_string();
+        command.args(["-m", "http.server", &port, "--bind", "127.0.0.1"]);
+        command
+    });
+    println!("holding {} {}", server.port, server.supervisor.id());
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn a_killed_test_run_leaves_nothing_behind() {
+    if skipped("supervision") {
+        return;
+    }
+    let mut run = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "servers::holds_a_server", "--nocapture"])
+        .env(HOLD, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a test run");
+    let output = BufReader::new(run.stdout.take().expect("piped"));
+    let holding = output.lines().map_while(Result::ok).find_map(|line| {
+        let numbers = line.split_once("holding ")?.1.to_owned();
+        let (port, supervisor) = numbers.split_once(' ')?;
+        Some((port.parse().ok()?, supervisor.trim().parse().ok()?))
+    });
+    let (port, supervisor): (u16, u32) = holding.expect("a server in the test run");
+    assert!(listens(port));
+
+    run.kill().expect("SIGKILL");
+    run.wait().expect("an end");
+    let gone = || !listens(port) && !Path::new(&format!("/proc/{supervisor}")).exists();
+    let ends = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        gone()
+    });
+    assert!(ends, "the server at port {port} is still there");
 }

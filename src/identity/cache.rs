@@ -342,6 +342,10 @@ where
                  request from inside one",
             )));
         };
+        let patience = match patience() {
+            Ok(patience) => patience,
+            Err(error) => return done(Err(error)),
+        };
         let mut loads = self.lock();
         // A load may have landed since the caller looked.
         if let Some(value) = self.fresh() {
@@ -377,7 +381,7 @@ where
                 cache: Arc::clone(self),
                 number: flight.number,
                 result: flight.result.clone(),
-                patience: Box::pin(sleep(LOAD_TIMEOUT)),
+                patience,
                 restarts: 0,
             }),
         }
@@ -489,6 +493,17 @@ impl<V> Future for LoadTask<V> {
             Err(_) => Err(Failure::RuntimeStopped),
         })
     }
+}
+
+fn patience() -> Result<Pin<Box<Sleep>>, AuthError> {
+    // A runtime cannot be asked whether it has a timer: tokio panics over one that has none.
+    std::panic::catch_unwind(|| Box::pin(sleep(LOAD_TIMEOUT))).map_err(|_| {
+        AuthError::new(
+            AuthErrorKind::Configuration,
+            "`Cached` needs the tokio runtime's timer: call `enable_time` or `enable_all` where the \
+             runtime is built",
+        )
+    })
 }
 
 fn late() -> AuthError {
