@@ -5,8 +5,8 @@
 //! cargo run --example aws_config
 //! ```
 //!
-//! Without `AWS_ACCESS_KEY_ID` in the environment it signs with made-up credentials instead. The
-//! request goes to a server in this process, so nothing leaves the machine either way.
+//! Without `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment, which is where the chain
+//! looks first, it signs with made-up credentials instead. The request goes to a server in this process.
 
 use std::io;
 
@@ -28,13 +28,16 @@ const REGION: &str = "eu-west-1";
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let provider = match std::env::var_os("AWS_ACCESS_KEY_ID") {
-        Some(_) => default_chain().await?,
-        None => {
-            println!("AWS_ACCESS_KEY_ID is not set, so made-up credentials stand in for the chain");
-            let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
-            SharedCredentialsProvider::new(credentials)
-        }
+    let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let provider = if variables
+        .iter()
+        .all(|name| std::env::var_os(name).is_some())
+    {
+        default_chain().await?
+    } else {
+        println!("no credentials in the environment: made-up ones stand in for the chain");
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+        SharedCredentialsProvider::new(credentials)
     };
     let expected = provider
         .provide_credentials()

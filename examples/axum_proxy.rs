@@ -12,26 +12,21 @@
 // A stand-in for API Gateway that checks what arrives. There is nothing to copy from it.
 #[path = "quickstart/gateway.rs"]
 mod gateway;
-
-use std::convert::Infallible;
-use std::io;
+// A client and another upstream.
+#[path = "axum_proxy/outside.rs"]
+mod outside;
 
 use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri, Version};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
 use tower_client_auth::layer::SigV4;
 use tower_client_auth::sigv4::SigningCredentials;
@@ -150,7 +145,7 @@ fn proxy(upstream: &str) -> Result<Router, BoxError> {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let upstream = gateway::start().await?;
-    let proxied = serve(proxy(&upstream)?).await?;
+    let proxied = outside::serve(proxy(&upstream)?).await?;
     let forged = [
         (
             "authorization",
@@ -169,15 +164,18 @@ async fn main() -> Result<(), BoxError> {
             200,
         ),
     ] {
-        let status = send(&format!("{origin}/iam/orders?limit=10"), headers)
+        let status = outside::send(&format!("{origin}/iam/orders?limit=10"), headers)
             .await?
             .status();
         println!("{what:30} {status}");
         assert_eq!(status, expected);
     }
 
-    // An upstream that answers with the names of the headers it was sent, and with a trailer.
-    let proxied = serve(proxy(&serve(Router::new().fallback(mirror)).await?)?).await?;
+    // Another upstream, which says what it got.
+    let proxied = outside::serve(proxy(
+        &outside::serve(Router::new().fallback(outside::mirror)).await?,
+    )?)
+    .await?;
     let headers = [
         ("connection", "keep-alive, x-hop"),
         ("x-hop", "for the proxy"),
@@ -185,7 +183,7 @@ async fn main() -> Result<(), BoxError> {
         ("cookie", "session=a-stranger's"),
         ("x-tenant", "blue"),
     ];
-    let answer = send(&proxied, &headers)
+    let answer = outside::send(&proxied, &headers)
         .await?
         .into_body()
         .collect()
@@ -197,37 +195,4 @@ async fn main() -> Result<(), BoxError> {
     assert_eq!(names, "authorization, host, te, x-amz-date, x-tenant");
     assert_eq!(trailers["x-checksum"], "42");
     Ok(())
-}
-
-async fn mirror(headers: HeaderMap) -> impl IntoResponse {
-    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    let trailers = HeaderMap::from_iter([(
-        HeaderName::from_static("x-checksum"),
-        HeaderValue::from_static("42"),
-    )]);
-    let frames = [
-        Frame::data(names.join(", ").into()),
-        Frame::trailers(trailers),
-    ];
-    let body = StreamBody::new(stream::iter(frames.map(Ok::<Frame<Bytes>, Infallible>)));
-    ([(header::TRAILER, "x-checksum")], Body::new(body))
-}
-
-/// Serves until the program ends, on the origin that it returns.
-async fn serve(router: Router) -> io::Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let origin = format!("http://{}", listener.local_addr()?);
-    let server = axum::serve(listener, router);
-    tokio::spawn(async move { server.await });
-    Ok(origin)
-}
-
-async fn send(url: &str, headers: &[(&str, &str)]) -> Result<http::Response<Incoming>, BoxError> {
-    let mut request = Request::get(url);
-    for &(name, value) in headers {
-        request = request.header(name, value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    Ok(client.request(request.body(Body::empty())?).await?)
 }

@@ -7,32 +7,29 @@
 //! An API answers its first request with 503 and its next with a redirect to a stranger. Every row of
 //! the table is one order of the layers, and what the API and the stranger then got to see.
 
-use std::fmt::Display;
+// The servers, and the log of what they see. There is nothing to copy from it.
+#[path = "stack/world.rs"]
+mod world;
+
 use std::future::{Ready, ready};
-use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::response::{IntoResponse, Redirect};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
+use tower::ServiceBuilder;
 use tower::retry::{Policy, RetryLayer};
 use tower::timeout::TimeoutLayer;
-use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_client_auth::{
     AuthError, BearerTokenLayer, BoxError, DropCredentials, TokenSource, TokenStyle,
 };
 use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_http::follow_redirect::policy::{Limited, PolicyExt};
-
-/// A header that redirect layers do not know to be a credential, unlike `authorization`.
-const HEADER: HeaderName = HeaderName::from_static("x-id-token");
+use world::{HEADER, World};
 
 /// How long it takes to get a token, and how long a timeout layer waits.
 const FETCH: Duration = Duration::from_millis(300);
@@ -53,7 +50,7 @@ async fn main() -> Result<(), BoxError> {
         .map_request(trace.clone())
         .layer(FollowRedirectLayer::new())
         .layer(RetryLayer::new(Once(true)))
-        .layer(world.auth()?)
+        .layer(auth(&world.api)?)
         .layer(timeout.clone())
         .service(http.clone());
     let order = "Trace → FollowRedirect → Retry → Auth → Timeout";
@@ -62,7 +59,7 @@ async fn main() -> Result<(), BoxError> {
 
     // The token is marked sensitive, so that a trace layer that prints headers does not print it.
     let stack = ServiceBuilder::new()
-        .layer(world.auth()?)
+        .layer(auth(&world.api)?)
         .map_request(trace)
         .service(http.clone());
     let expected = "trace Sensitive, API token-1: 503 Service Unavailable";
@@ -70,14 +67,14 @@ async fn main() -> Result<(), BoxError> {
 
     // With a signature in the place of the token, the second attempt may come too late for it.
     let stack = ServiceBuilder::new()
-        .layer(world.auth()?)
+        .layer(auth(&world.api)?)
         .layer(RetryLayer::new(Once(true)))
         .service(http.clone());
     let expected = "API token-1, API token-1: 307 Temporary Redirect";
     world.row("Auth → Retry", "/busy", stack, expected).await?;
 
     let stack = ServiceBuilder::new()
-        .layer(world.auth()?)
+        .layer(auth(&world.api)?)
         .layer(FollowRedirectLayer::new())
         .service(http.clone());
     let expected = "API token-1, stranger token-1: 200 OK";
@@ -92,7 +89,7 @@ async fn main() -> Result<(), BoxError> {
 
     let policy = Limited::new(10).and::<_, (), ()>(DropCredentials::new());
     let stack = ServiceBuilder::new()
-        .layer(world.auth()?)
+        .layer(auth(&world.api)?)
         .layer(FollowRedirectLayer::with_policy(policy))
         .service(http.clone());
     let expected = "API token-1, stranger none: 200 OK";
@@ -107,7 +104,7 @@ async fn main() -> Result<(), BoxError> {
 
     let stack = ServiceBuilder::new()
         .layer(timeout)
-        .layer(world.auth()?)
+        .layer(auth(&world.api)?)
         .service(http);
     let expected = "nothing: request timed out";
     world
@@ -118,6 +115,21 @@ async fn main() -> Result<(), BoxError> {
             expected,
         )
         .await
+}
+
+/// A layer that gets a new token for every request, and sends it to the API only.
+fn auth(api: &str) -> Result<BearerTokenLayer<impl TokenSource + use<>>, AuthError> {
+    let issued = Arc::new(AtomicUsize::new(0));
+    let source = move || {
+        let number = issued.fetch_add(1, Ordering::Relaxed) + 1;
+        async move {
+            tokio::time::sleep(FETCH).await;
+            Ok(format!("token-{number}"))
+        }
+    };
+    BearerTokenLayer::new(api, source)?
+        .style(TokenStyle::Raw)
+        .header_name(HEADER)
 }
 
 /// Sends a request that was answered with 503 once more.
@@ -140,119 +152,4 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for Once {
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
         Some(request.clone())
     }
-}
-
-/// The API's origin, and who has seen which token.
-struct World {
-    api: String,
-    seen: Seen,
-}
-
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<String>>>);
-
-impl Seen {
-    fn note(&self, who: &str, token: impl Display) {
-        self.lock().push(format!("{who} {token}"));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl World {
-    async fn start() -> io::Result<Self> {
-        let seen = Seen::default();
-        let log = seen.clone();
-        let stranger = serve(move |_, headers| {
-            log.note("stranger", token(&headers));
-            StatusCode::OK.into_response()
-        });
-        let stranger = stranger.await?;
-        let log = seen.clone();
-        let api = serve(move |uri, headers| {
-            let first = !log.lock().iter().any(|entry| entry.starts_with("API"));
-            log.note("API", token(&headers));
-            match uri.path() {
-                "/busy" if first => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-                _ => Redirect::temporary(&stranger).into_response(),
-            }
-        });
-        Ok(Self {
-            api: api.await?,
-            seen,
-        })
-    }
-
-    /// A layer that gets a new token for every request, and sends it to the API only.
-    fn auth(&self) -> Result<BearerTokenLayer<impl TokenSource + use<>>, AuthError> {
-        let issued = Arc::new(AtomicUsize::new(0));
-        let source = move || {
-            let number = issued.fetch_add(1, Ordering::Relaxed) + 1;
-            async move {
-                tokio::time::sleep(FETCH).await;
-                Ok(format!("token-{number}"))
-            }
-        };
-        BearerTokenLayer::new(&self.api, source)?
-            .style(TokenStyle::Raw)
-            .header_name(HEADER)
-    }
-
-    /// What a trace layer would see.
-    fn trace<B>(&self) -> impl Fn(Request<B>) -> Request<B> + Clone + use<B> {
-        let seen = self.seen.clone();
-        move |request| {
-            match request.headers().get(HEADER) {
-                Some(value) => seen.note("trace", format_args!("{value:?}")),
-                None => seen.note("trace", "none"),
-            }
-            request
-        }
-    }
-
-    /// Sends one request, prints a line of the table, and checks it.
-    async fn row<S, R>(
-        &self,
-        order: &str,
-        path: &str,
-        stack: S,
-        expected: &str,
-    ) -> Result<(), BoxError>
-    where
-        S: Service<Request<Full<Bytes>>, Response = Response<R>, Error: Into<BoxError>>,
-    {
-        self.seen.lock().clear();
-        let request = Request::get(format!("{}{path}", self.api)).body(Full::default())?;
-        let outcome = match stack.oneshot(request).await {
-            Ok(response) => response.status().to_string(),
-            Err(error) => error.into().to_string(),
-        };
-        let mut seen = self.seen.lock().join(", ");
-        if seen.is_empty() {
-            seen.push_str("nothing");
-        }
-        println!("{order:47}  {seen}: {outcome}");
-        assert_eq!(format!("{seen}: {outcome}"), expected);
-        Ok(())
-    }
-}
-
-fn token(headers: &HeaderMap) -> &str {
-    let value = headers.get(HEADER).and_then(|value| value.to_str().ok());
-    value.unwrap_or("none")
-}
-
-/// Serves until the program ends, on the origin that it returns.
-async fn serve<F>(answer: F) -> io::Result<String>
-where
-    F: Fn(Uri, HeaderMap) -> axum::response::Response + Clone + Send + Sync + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let origin = format!("http://{}", listener.local_addr()?);
-    let answer = async move |uri, headers| answer(uri, headers);
-    let server = axum::serve(listener, Router::new().fallback(answer));
-    tokio::spawn(async move { server.await });
-    Ok(origin)
 }
