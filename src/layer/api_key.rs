@@ -66,6 +66,9 @@ use crate::secret::{Secret, sensitive_header};
 /// A key that rotates comes from a [`TokenSource`](crate::TokenSource) instead: a
 /// [`BearerTokenLayer`](crate::BearerTokenLayer) with `TokenStyle::Raw` and the key's header name.
 ///
+/// See `examples/reqwest.rs` for the layer over reqwest, and for what becomes of a key where reqwest
+/// follows redirects itself.
+///
 /// # In the query
 ///
 /// A URL with a key in it is a secret itself: it shows up in the server's logs, and in yours if you

@@ -53,6 +53,9 @@ use crate::payload::PayloadHash;
 /// and sends it to whatever host the request names; this one asks a source, heeds expiry and
 /// rejection, and sends nothing out of scope.
 ///
+/// See `examples/hyper_util.rs` for a cached closure with shared state, and `examples/tonic.rs` for
+/// tonic.
+///
 /// # Errors
 ///
 /// The source's own; [`AuthErrorKind::MalformedCredential`] for a token that cannot stand in a

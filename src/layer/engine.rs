@@ -230,6 +230,8 @@ pub enum Verdict {
 /// it, and the scope has no say in it. If it must be there, give it the policy of feature
 /// `redirect`.
 ///
+/// `examples/stack.rs` runs the stack above, and the orders that go wrong.
+///
 /// # What it does to a service
 ///
 /// - Errors of the service below come through untouched inside [`BoxError`]; its own are
@@ -372,7 +374,7 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     ///
     /// Clients that are tied to a connection (tonic's `Channel`, hyper's `SendRequest`) go where they
     /// are connected, whatever a URI says, so this must be the endpoint they are connected to:
-    /// take both from one variable.
+    /// take both from one variable, as `examples/tonic.rs` does.
     ///
     /// A `Host` header is no substitute: a proxy's is the stranger's to choose.
     ///

@@ -18,7 +18,7 @@ pub enum Existing {
     #[default]
     Keep,
     /// The layer's wins, every other copy is removed. For proxies: what a stranger sent must not
-    /// reach the upstream.
+    /// reach the upstream. See `examples/axum_proxy.rs`.
     Replace,
     /// An error ([`AuthErrorKind::Request`]), and nothing is sent.
     Reject,

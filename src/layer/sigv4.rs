@@ -69,6 +69,18 @@ use crate::sigv4::{
 /// renews credentials, reads the clock at the last moment, keeps the host it signed and the host it
 /// sends the same, and signs nothing that goes to strangers.
 ///
+/// See `examples/hyper_util.rs` for the service in a struct, `examples/aws_config.rs` for AWS's default
+/// credentials chain, `examples/axum_proxy.rs` for a proxy that signs, and `examples/reqwest.rs`.
+///
+/// # Over tonic
+///
+/// The body that goes out is an [`AuthBody`](crate::AuthBody), and a tonic `Channel` takes a body of
+/// tonic's. One line below the layer turns the first into the second, as in `examples/tonic.rs`:
+///
+/// ```text
+/// .map_request(|request: Request<AuthBody<tonic::body::Body>>| request.map(tonic::body::Body::new))
+/// ```
+///
 /// # Errors
 ///
 /// [`AuthErrorKind::PayloadTooLarge`] and [`AuthErrorKind::Payload`] for bodies that cannot be read
