@@ -43,9 +43,9 @@ async fn main() -> Result<(), BoxError> {
     let answer = HealthClient::new(api).check(request.clone()).await?;
     println!("with a token:      {:?}", answer.get_ref().status());
 
-    // A signature covers the body, which is read first and becomes an `AuthBody`. `map_request`, below
-    // the layer, makes tonic's own body of it again. A call that streams to the server is sent only
-    // once its stream has ended, so one that waits for answers in between would wait for ever.
+    // Below a signing layer bodies are `AuthBody`s; `map_request` makes tonic's own of them again. VPC
+    // Lattice takes no signature over a body, so calls stream. For every other service the layer reads
+    // the body to its end first: a call that waits for answers between its messages would never start.
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
     let signing = SigV4Layer::new("eu-west-1", "vpc-lattice-svcs", credentials)?
         .scope(&endpoint)?
