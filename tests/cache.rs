@@ -384,7 +384,9 @@ fn a_runtime_that_stops_hangs_nobody() {
 fn without_a_timer_the_error_says_what_is_missing() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let cache = Cached::new(|| async { Ok("token") });
-    let answer = runtime.expect("a runtime").block_on(cache.token());
+    let answer = runtime
+        .expect("a runtime")
+        .block_on(async { cache.token().await });
     let error: AuthError = answer.expect_err("no timer");
     assert_eq!(error.kind(), AuthErrorKind::Configuration);
     assert!(error.to_string().contains("enable_time"), "{error}");

@@ -45,6 +45,8 @@ pub(crate) fn client(http: Http, certificate: Option<&Path>) -> LoopbackClient {
         .with_no_client_auth();
     let mut connector = HttpConnector::new_with_resolver(Loopback);
     connector.enforce_http(false);
+    // Small frames one after another would each wait for an acknowledgement.
+    connector.set_nodelay(true);
     let builder = HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http();

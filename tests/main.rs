@@ -43,6 +43,7 @@ mod cache;
 // Against servers that others wrote.
 mod loopback;
 mod ministack;
+mod on_the_wire;
 mod servers;
 
 // What newcomers copy from.

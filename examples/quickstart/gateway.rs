@@ -16,6 +16,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt as _;
 use http::{HeaderMap, HeaderName, StatusCode, header, request};
 use time::{Date, Month, OffsetDateTime};
 use tokio::net::TcpListener;
@@ -47,6 +48,8 @@ const MAX_BODY: usize = 10 * 1024 * 1024;
 pub(crate) async fn start() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);
+    // Small answers need not wait for the acknowledgement of the ones before.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let server = axum::serve(listener, Router::new().fallback(answer));
     tokio::spawn(async move { server.await });
     Ok(origin)
@@ -165,7 +168,11 @@ fn recompute(
             headers.push((name, value.to_str()?));
         }
     }
-    let host = text(&head.headers, "host").unwrap_or_default();
+    // HTTP/2 has no `Host`: the host stands in the target.
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    let host = text(&head.headers, "host")
+        .or(authority)
+        .unwrap_or_default();
     let target = head
         .uri
         .path_and_query()
