@@ -157,3 +157,8 @@ pub use secret::Secret;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The same for the migration page.
+#[cfg(doctest)]
+#[doc = include_str!("../MIGRATING.md")]
+struct Migrating;

@@ -36,6 +36,7 @@ mod official_suite;
 mod oracle;
 mod presets;
 mod s3s_server;
+mod smithy_js;
 
 // Identities.
 mod cache;

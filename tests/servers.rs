@@ -14,6 +14,7 @@ use std::time::Duration;
 
 const SKIP: &str = "TOWER_CLIENT_AUTH_SKIP_SERVERS";
 const REQUIREMENTS: &str = include_str!("servers/requirements.txt");
+const PACKAGE: &str = include_str!("servers/package.json");
 
 /// Whether a test that needs a server is to be left out; then it says so.
 pub(crate) fn skipped(test: &str) -> bool {
@@ -52,6 +53,26 @@ pub(crate) fn python() -> &'static Path {
             );
         });
         folder.join("bin/python")
+    })
+}
+
+/// The folder with the packages of `package.json`, for `NODE_PATH`.
+pub(crate) fn node_modules() -> &'static Path {
+    static MODULES: OnceLock<PathBuf> = OnceLock::new();
+    MODULES.get_or_init(|| {
+        let folder = install("node", PACKAGE, |folder| {
+            fs::create_dir_all(folder).expect("a folder under target");
+            fs::write(folder.join("package.json"), PACKAGE).expect("a file");
+            run(
+                Command::new("npm")
+                    .args(["install", "--silent", "--no-audit", "--no-fund"])
+                    .current_dir(folder),
+                "npm is missing, or cannot install the packages of tests/servers/package.json: \
+                 install Node.js with npm (on Debian: `apt-get install nodejs npm`); is the npm \
+                 registry reachable?",
+            );
+        });
+        folder.join("node_modules")
     })
 }
 
