@@ -7,12 +7,16 @@
 mod cache;
 #[cfg(feature = "sigv4")]
 mod credentials;
+#[cfg(feature = "cache")]
+mod load;
 mod source;
 mod token;
 
 #[cfg(feature = "cache")]
-pub use cache::{Cacheable, Cached, CachedFuture, Load};
+pub use cache::{Cached, CachedFuture};
 #[cfg(feature = "sigv4")]
 pub use credentials::{CredentialsSource, IntoCredentialsSource};
+#[cfg(feature = "cache")]
+pub use load::{Cacheable, Load};
 pub use source::{TokenFn, TokenFuture, TokenSource, token_fn};
 pub use token::{Token, TokenStyle};

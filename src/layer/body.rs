@@ -1,19 +1,16 @@
 //! Whether and how a request's body is read before it is sent.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::{Future, Pending};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, header, request};
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use http::request;
+use http_body::Body;
 
+use super::auth_body::{AuthBody, Buffered, Prepared};
+use super::collect::BufferFuture;
 use super::{Applied, Need};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
-use crate::payload::{PayloadHash, PayloadHasher};
+use crate::payload::PayloadHash;
 
 /// How bodies are made ready: [`Passthrough`], [`CloneBody`] or [`Buffer`].
 ///
@@ -203,399 +200,27 @@ where
         body: B,
     ) -> Step<Readied<Prepared<B>>, BufferFuture<B>> {
         if need != Need::Payload {
-            return Step::Now(unread(need, Prepared(Repr::Stream(body))));
+            return Step::Now(unread(need, Prepared::stream(body)));
         }
-        match self.collect(head, body) {
-            Ok(collect) => Step::Later(BufferFuture { collect }),
+        match BufferFuture::new(self.limit, head, body) {
+            Ok(future) => Step::Later(future),
             Err(error) => Step::Now(Err(error)),
         }
     }
 
     fn keep(&self, prepared: &Prepared<B>) -> Option<Buffered> {
-        match &prepared.0 {
-            Repr::Buffered(buffered) => Some(buffered.clone()),
-            Repr::Stream(_) => None,
-        }
+        prepared.buffered()
     }
 
     fn replay(&self, spare: Buffered) -> Option<Prepared<B>> {
-        Some(Prepared(Repr::Buffered(spare)))
+        Some(spare.into())
     }
 
     fn seal(&self, prepared: Prepared<B>, _applied: Applied) -> AuthBody<B> {
-        match prepared.0 {
-            Repr::Buffered(buffered) => AuthBody {
-                kind: Kind::Buffered { buffered },
-            },
-            Repr::Stream(body) => self.bypass(body),
-        }
+        prepared.into()
     }
 
     fn bypass(&self, body: B) -> AuthBody<B> {
-        AuthBody {
-            kind: Kind::Stream { body },
-        }
-    }
-}
-
-impl Buffer {
-    /// Refuses what is announced as too large before any of it is read.
-    fn collect<B: Body>(&self, head: &request::Parts, body: B) -> Result<Collect<B>, AuthError> {
-        let announced = content_length(head)?;
-        let least = body.size_hint().lower().max(announced.unwrap_or(0));
-        if usize::try_from(least).map_or(true, |least| least > self.limit) {
-            return Err(self.too_large());
-        }
-        Ok(Collect {
-            body,
-            limit: self.limit,
-            announced,
-            expected: least,
-            data: Collected::Nothing,
-            trailers: None,
-            hasher: PayloadHasher::default(),
-        })
-    }
-
-    fn too_large(&self) -> AuthError {
-        too_large(self.limit)
-    }
-}
-
-fn too_large(limit: usize) -> AuthError {
-    AuthError::new(
-        AuthErrorKind::PayloadTooLarge,
-        format!(
-            "the body is larger than the {limit} bytes this layer buffers to hash it: raise the \
-             limit with `Buffer::new`, give its hash with `AuthOverride::payload_hash`, or leave \
-             the payload unsigned where the service allows that"
-        ),
-    )
-}
-
-fn content_length(head: &request::Parts) -> Result<Option<u64>, AuthError> {
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else {
-        return Ok(None);
-    };
-    let parsed = std::str::from_utf8(first.as_bytes())
-        .ok()
-        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|text| text.parse().ok());
-    if parsed.is_none() || lengths.any(|other| other != first) {
-        return Err(AuthError::new(
-            AuthErrorKind::Request,
-            "the request's `Content-Length` is not one number",
-        ));
-    }
-    Ok(parsed)
-}
-
-/// A body that has been read, or is about to stream.
-pub struct Prepared<B>(Repr<B>);
-
-enum Repr<B> {
-    Buffered(Buffered),
-    Stream(B),
-}
-
-impl<B> fmt::Debug for Prepared<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").finish_non_exhaustive()
-    }
-}
-
-/// A whole body in memory. Clones share the bytes.
-#[derive(Clone)]
-pub struct Buffered {
-    data: Bytes,
-    trailers: Option<HeaderMap>,
-}
-
-impl fmt::Debug for Buffered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffered")
-            .field("len", &self.data.len())
-            .finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// Reads a body for [`Buffer`].
-    pub struct BufferFuture<B> {
-        #[pin]
-        collect: Collect<B>,
-    }
-}
-
-pin_project! {
-    struct Collect<B> {
-        #[pin]
-        body: B,
-        limit: usize,
-        // The caller's `Content-Length`, which must turn out true.
-        announced: Option<u64>,
-        // How much to make room for.
-        expected: u64,
-        data: Collected,
-        trailers: Option<HeaderMap>,
-        hasher: PayloadHasher,
-    }
-}
-
-/// One chunk is kept as it came; several are copied together, because a list of tiny chunks would
-/// cost many times their bytes.
-enum Collected {
-    Nothing,
-    One(Bytes),
-    Many(BytesMut),
-}
-
-/// A body that always has something ready, empty frames for instance, must not keep the thread.
-const FRAMES_AT_ONCE: usize = 256;
-
-/// Trailers are kept beside the data; no server takes more than this in header fields.
-const MAX_TRAILERS: usize = 64 * 1024;
-
-fn size_of_fields(fields: &HeaderMap) -> usize {
-    let sizes = fields
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len());
-    sizes.sum()
-}
-
-/// The most that is allocated on the word of an announced length.
-const MAX_RESERVE: u64 = 64 * 1024;
-
-impl Collected {
-    fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::One(chunk) => chunk.len(),
-            Self::Many(chunks) => chunks.len(),
-        }
-    }
-
-    fn push(&mut self, chunk: Bytes, expected: u64) {
-        match std::mem::replace(self, Self::Nothing) {
-            Self::Nothing => *self = Self::One(chunk),
-            Self::One(first) => {
-                let reserve = expected.min(MAX_RESERVE) as usize;
-                let mut all = BytesMut::with_capacity(reserve.max(first.len() + chunk.len()));
-                all.extend_from_slice(&first);
-                all.extend_from_slice(&chunk);
-                *self = Self::Many(all);
-            }
-            Self::Many(mut all) => {
-                all.extend_from_slice(&chunk);
-                *self = Self::Many(all);
-            }
-        }
-    }
-
-    fn freeze(self) -> Bytes {
-        match self {
-            Self::Nothing => Bytes::new(),
-            Self::One(chunk) => chunk,
-            Self::Many(chunks) => chunks.freeze(),
-        }
-    }
-}
-
-impl<B: Body> Future for BufferFuture<B>
-where
-    B::Error: Into<BoxError>,
-{
-    type Output = Readied<Prepared<B>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (buffered, hash) = ready!(self.project().collect.poll_collect(cx))?;
-        Poll::Ready(Ok((Prepared(Repr::Buffered(buffered)), hash)))
-    }
-}
-
-impl<B: Body> Collect<B>
-where
-    B::Error: Into<BoxError>,
-{
-    fn poll_collect(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Readied<Buffered>> {
-        let mut this = self.project();
-        let mut frames = 0;
-        while !this.body.is_end_stream() {
-            frames += 1;
-            if frames > FRAMES_AT_ONCE {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let Some(frame) = ready!(this.body.as_mut().poll_frame(cx)) else {
-                break;
-            };
-            let frame = frame.map_err(|error| {
-                AuthError::new(
-                    AuthErrorKind::Payload,
-                    "the request's body failed while it was read; nothing was sent",
-                )
-                .with_source(error)
-            })?;
-            match frame.into_data() {
-                Ok(mut data) => {
-                    if data.remaining() > *this.limit - this.data.len() {
-                        return Poll::Ready(Err(too_large(*this.limit)));
-                    }
-                    let chunk = data.copy_to_bytes(data.remaining());
-                    this.hasher.update(&chunk);
-                    if !chunk.is_empty() {
-                        this.data.push(chunk, *this.expected);
-                    }
-                }
-                Err(frame) => {
-                    // The last frame there can be: transports send nothing after it.
-                    if let Ok(trailers) = frame.into_trailers() {
-                        if size_of_fields(&trailers) > MAX_TRAILERS {
-                            return Poll::Ready(Err(AuthError::new(
-                                AuthErrorKind::PayloadTooLarge,
-                                "the body's trailers are larger than 64 KiB",
-                            )));
-                        }
-                        *this.trailers = Some(trailers);
-                        break;
-                    }
-                }
-            }
-        }
-        let length = this.data.len() as u64;
-        if this.announced.is_some_and(|announced| announced != length) {
-            return Poll::Ready(Err(AuthError::new(
-                AuthErrorKind::Request,
-                format!(
-                    "the request's `Content-Length` does not match its body, which has {length} \
-                     bytes: leave the header to the client"
-                ),
-            )));
-        }
-        let data = std::mem::replace(this.data, Collected::Nothing).freeze();
-        let hash = std::mem::take(this.hasher).finish();
-        let trailers = this.trailers.take();
-        Poll::Ready(Ok((Buffered { data, trailers }, hash)))
-    }
-}
-
-impl<B> fmt::Debug for BufferFuture<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BufferFuture").finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The body [`Buffer`] hands to the service below: buffered bytes with their trailers, or the
-    /// caller's body as it streams.
-    ///
-    /// Its data is [`Bytes`] whatever the caller's was, since that is what clients take; a caller's
-    /// `Bytes` are passed on without copying.
-    pub struct AuthBody<B> {
-        #[pin]
-        kind: Kind<B>,
-    }
-}
-
-pin_project! {
-    #[project = KindProj]
-    enum Kind<B> {
-        Buffered { buffered: Buffered },
-        Stream { #[pin] body: B },
-    }
-}
-
-impl<B: Body> Body for AuthBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
-            KindProj::Buffered { buffered } => Poll::Ready(buffered.next_frame().map(Ok)),
-            KindProj::Stream { body } => body.poll_frame(cx).map_ok(|frame| {
-                frame.map_data(|mut data| {
-                    let length = data.remaining();
-                    data.copy_to_bytes(length)
-                })
-            }),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Buffered { buffered } => buffered.data.is_empty() && buffered.trailers.is_none(),
-            Kind::Stream { body } => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Buffered { buffered } => buffered.size_hint(),
-            Kind::Stream { body } => body.size_hint(),
-        }
-    }
-}
-
-impl Buffered {
-    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
-        if self.data.is_empty() {
-            self.trailers.take().map(Frame::trailers)
-        } else {
-            Some(Frame::data(std::mem::take(&mut self.data)))
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.data.len() as u64;
-        match self.trailers {
-            None => SizeHint::with_exact(length),
-            // HTTP/1 sends trailers only after a chunked body, and hyper chunks only where the
-            // length is not exact.
-            Some(_) => {
-                let mut hint = SizeHint::new();
-                hint.set_lower(length);
-                hint
-            }
-        }
-    }
-}
-
-impl<B> fmt::Debug for AuthBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthBody").finish_non_exhaustive()
-    }
-}
-
-/// So that one client can serve requests that pass a buffering layer and requests that do not.
-impl<B> From<B> for AuthBody<B> {
-    fn from(body: B) -> Self {
-        Self {
-            kind: Kind::Stream { body },
-        }
-    }
-}
-
-impl<B: Clone> Clone for AuthBody<B> {
-    fn clone(&self) -> Self {
-        let kind = match &self.kind {
-            Kind::Buffered { buffered } => Kind::Buffered {
-                buffered: buffered.clone(),
-            },
-            Kind::Stream { body } => Kind::Stream { body: body.clone() },
-        };
-        Self { kind }
-    }
-}
-
-/// So that a redirect layer below can send a request without its body.
-impl<B: Default> Default for AuthBody<B> {
-    fn default() -> Self {
-        Self {
-            kind: Kind::Stream { body: B::default() },
-        }
+        body.into()
     }
 }

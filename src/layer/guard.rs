@@ -3,8 +3,9 @@
 use http::uri::{Authority, Uri};
 use http::{HeaderName, header, request};
 
+use super::origin::{Target, parse_origin, port_of};
 use super::overrides::AuthOverride;
-use super::scope::{Reach, Scope, Target, parse_origin, port_of};
+use super::scope::{Reach, Scope};
 use crate::error::{AuthError, AuthErrorKind};
 
 /// What to do with a credential the request already carries where the layer would put its own.

@@ -7,12 +7,15 @@
 
 mod acquire;
 mod api_key;
+mod auth_body;
 mod bearer;
 mod body;
+mod collect;
 mod engine;
 mod future;
 mod guard;
 mod inspect;
+mod origin;
 mod overrides;
 mod scope;
 #[cfg(feature = "sigv4")]
@@ -22,11 +25,10 @@ mod tests;
 
 pub use acquire::Acquire;
 pub use api_key::{ApiKey, ApiKeyLayer};
+pub use auth_body::{AuthBody, Buffered, Prepared};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
-pub use body::{
-    AuthBody, Buffer, BufferFuture, Buffered, CloneBody, Passthrough, PreparePayload, Prepared,
-    Readied, Step,
-};
+pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
+pub use collect::BufferFuture;
 pub use engine::{Applied, Authorize, AuthorizeLayer, Authorizer, Guarded, Need, Verdict};
 pub use future::ResponseFuture;
 pub use guard::{Existing, OutOfScope};
@@ -38,4 +40,4 @@ pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};
 
 pub(crate) use engine::Shared;
 #[cfg(feature = "redirect")]
-pub(crate) use scope::Target;
+pub(crate) use origin::Target;

@@ -1,0 +1,218 @@
+//! Origins: scheme, host and port, and when two of them are the same.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+use crate::error::{AuthError, AuthErrorKind};
+
+/// Where a request goes, taken from the very URI the transport will use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) https: bool,
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+}
+
+impl<'a> Target<'a> {
+    /// `None` if the URI does not say, which is to say unless it is in absolute form.
+    pub(crate) fn of(uri: &'a Uri) -> Result<Option<Self>, AuthError> {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Ok(None);
+        };
+        Self::new(scheme, authority).map(Some)
+    }
+
+    fn new(scheme: &Scheme, authority: &'a Authority) -> Result<Self, AuthError> {
+        let https = if *scheme == Scheme::HTTPS {
+            true
+        } else if *scheme == Scheme::HTTP {
+            false
+        } else {
+            return Err(AuthError::new(
+                AuthErrorKind::Request,
+                "the request's URI is neither http nor https",
+            ));
+        };
+        let host = authority.host();
+        if host.is_empty() {
+            return Err(AuthError::new(
+                AuthErrorKind::Request,
+                "the request's URI has an empty host",
+            ));
+        }
+        Ok(Self {
+            https,
+            host,
+            port: port_of(authority, https)?,
+        })
+    }
+
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(self.host)
+    }
+
+    #[cfg(feature = "redirect")]
+    pub(crate) fn is_same_origin(&self, other: &Target<'_>) -> bool {
+        self.https == other.https
+            && self.port == other.port
+            && Host::new(self.host).matches(other.host)
+    }
+
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn default_port(&self) -> bool {
+        self.port == default_port(self.https)
+    }
+}
+
+/// The effective port. `http` lets through ports that are no numbers, such as `99999`; a port that
+/// cannot be told cannot be compared.
+pub(crate) fn port_of(authority: &Authority, https: bool) -> Result<u16, AuthError> {
+    let text = authority.as_str();
+    let host_end = text.rfind('@').map_or(0, |at| at + 1) + authority.host().len();
+    match (text.get(host_end..), authority.port_u16()) {
+        // A bare colon means the default port, RFC 3986, section 3.2.3.
+        (Some("" | ":"), None) => Ok(default_port(https)),
+        // Nothing but a port follows the host: the parser passes over text after an IPv6 literal.
+        (Some(rest), Some(port)) if rest.starts_with(':') => Ok(port),
+        _ => Err(AuthError::new(
+            AuthErrorKind::Request,
+            "the request's URI has a port that is not a number from 0 to 65535",
+        )),
+    }
+}
+
+fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) https: bool,
+    pub(super) host: Host,
+    pub(super) port: u16,
+    /// The authority as it was given.
+    pub(super) text: Box<str>,
+}
+
+impl Origin {
+    pub(super) fn parse(text: &str) -> Result<Self, AuthError> {
+        let uri = parse_origin(text)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(not_an_origin());
+        };
+        let target = Target::new(scheme, authority)?;
+        Ok(Self {
+            https: target.https,
+            host: Host::new(target.host),
+            port: target.port,
+            text: authority.as_str().into(),
+        })
+    }
+
+    pub(super) fn scheme(&self) -> Scheme {
+        if self.https {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        }
+    }
+}
+
+/// An origin as the `http` crate's type, with nothing in it that an origin does not have.
+pub(crate) fn parse_origin(text: &str) -> Result<Uri, AuthError> {
+    let uri: Uri = text.parse().map_err(|_| not_an_origin())?;
+    let Some(authority) = uri.authority() else {
+        return Err(not_an_origin());
+    };
+    if uri.scheme().is_none() || authority.as_str().contains('@') {
+        return Err(not_an_origin());
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(AuthError::new(
+            AuthErrorKind::Configuration,
+            "a scope goes by origin, `https://host[:port]`, and cannot keep a credential to a path: \
+             leave the path out",
+        ));
+    }
+    // Another scheme, or a port that is none.
+    Target::of(&uri).map_err(|_| not_an_origin())?;
+    Ok(uri)
+}
+
+fn not_an_origin() -> AuthError {
+    // The text is left out: people paste URLs with passwords in them.
+    AuthError::new(
+        AuthErrorKind::Configuration,
+        "expected an origin, such as `https://api.example.com` or `https://localhost:8443`",
+    )
+}
+
+/// A host, in a form that compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    Name(Box<str>),
+    V6(Ipv6Addr),
+}
+
+impl Host {
+    fn new(text: &str) -> Self {
+        match parse_v6(text) {
+            Some(address) => Self::V6(address),
+            None => Self::Name(text.into()),
+        }
+    }
+
+    /// Anything but the same name differs: a trailing dot, another spelling of an IPv4 address. A
+    /// miss costs a credential that is not sent, a false hit would cost the credential.
+    pub(super) fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Name(name) => name.eq_ignore_ascii_case(host),
+            Self::V6(address) => parse_v6(host) == Some(*address),
+        }
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => is_loopback(name),
+            Self::V6(address) => address.is_loopback(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Name(name) => name.to_string(),
+            Self::V6(address) => format!("[{address}]"),
+        }
+    }
+}
+
+fn parse_v6(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+/// Whether the host never leaves this machine: RFC 6761, section 6.3 for the names, RFC 1122,
+/// section 3.2.1.3 for `127.0.0.0/8`.
+fn is_loopback(host: &str) -> bool {
+    if host.starts_with('[') {
+        return parse_v6(host).is_some_and(|address| address.is_loopback());
+    }
+    if host.starts_with("127.") {
+        return host
+            .parse::<Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback());
+    }
+    ends_with_label(host, "localhost")
+}
+
+/// Whether `host` is `suffix` or lies below it.
+pub(super) fn ends_with_label(host: &str, suffix: &str) -> bool {
+    let (host, suffix) = (host.as_bytes(), suffix.as_bytes());
+    match host.len().checked_sub(suffix.len()) {
+        None => false,
+        Some(at) => {
+            host[at..].eq_ignore_ascii_case(suffix) && (at == 0 || (at > 1 && host[at - 1] == b'.'))
+        }
+    }
+}
