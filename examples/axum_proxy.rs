@@ -4,10 +4,17 @@
 //! cargo run --example axum_proxy
 //! ```
 //!
-//! A server of yours would add limits this one lacks: `tower_http::timeout` against clients that never
-//! finish a request and upstreams that never answer; `tower::limit` on requests under way, because
-//! signing reads each body into memory (here up to 1 MiB); and whatever decides who may call at all,
-//! since everybody who reaches this proxy acts with its credentials.
+//! A server of yours would add what this one lacks:
+//!
+//! - whatever decides who may call at all. Everybody who reaches this proxy acts with its credentials,
+//!   and on your own machine that includes every page in a browser: check `Host` and `Origin` there;
+//! - which paths may be called. Paths pass as they are, dot segments included, so that a rule about
+//!   them must decode and resolve them first;
+//! - limits: `tower_http::timeout` against bodies that never end and upstreams that never answer,
+//!   hyper's `header_read_timeout` against heads that never end, a concurrency limit for the whole
+//!   server, because signing reads each body into memory (here up to 1 MiB);
+//! - what you tell the upstream about the caller (`x-user`, `x-forwarded-for`): it goes on *after* what
+//!   the caller sent of that was removed.
 
 // A stand-in for API Gateway that checks what arrives. There is nothing to copy from it.
 #[path = "quickstart/gateway.rs"]
@@ -22,7 +29,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -31,7 +38,8 @@ use tower::{Layer, ServiceExt};
 use tower_client_auth::layer::SigV4;
 use tower_client_auth::sigv4::SigningCredentials;
 use tower_client_auth::{
-    AuthBody, AuthError, AuthErrorKind, Authorize, BoxError, Buffer, Existing, SigV4Layer,
+    AuthBody, AuthError, AuthErrorKind, Authorize, BoxError, Buffer, Existing, OutOfScope,
+    SigV4Layer,
 };
 
 /// Where requests go, and as whom.
@@ -43,9 +51,11 @@ struct Upstream {
 
 async fn forward(State(upstream): State<Upstream>, inbound: Request) -> Result<Response, Response> {
     let (mut head, body) = inbound.into_parts();
+    if head.method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into_response());
+    }
 
-    // The path is the caller's, where it goes is not: neither by the URI nor by a `Host` header. What
-    // has no path (`CONNECT`) ends here.
+    // The path is the caller's, where it goes is not: neither by the URI nor by a `Host` header.
     let mut target = upstream.origin.clone().into_parts();
     target.path_and_query = head.uri.path_and_query().cloned();
     head.uri = Uri::from_parts(target).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
@@ -57,6 +67,9 @@ async fn forward(State(upstream): State<Upstream>, inbound: Request) -> Result<R
     let trailers = accepts_trailers(&head.headers);
     remove_hop_by_hop(&mut head.headers);
     remove_credentials(&mut head.headers);
+    // Nobody signs trailers, and a credential could come in one: without an announcement hyper's
+    // HTTP/1 client sends none.
+    head.headers.remove(header::TRAILER);
     if trailers {
         // Said of this hop anew, because this proxy does pass them on.
         let value = HeaderValue::from_static("trailers");
@@ -68,6 +81,8 @@ async fn forward(State(upstream): State<Upstream>, inbound: Request) -> Result<R
             // Status, headers, then data and trailers as they come.
             let mut response = response.map(Body::new);
             remove_hop_by_hop(response.headers_mut());
+            // A session that the upstream opens for the proxy is not the caller's.
+            response.headers_mut().remove(header::SET_COOKIE);
             *response.version_mut() = Version::HTTP_11;
             Ok(response)
         }
@@ -80,32 +95,33 @@ fn refuse(error: &BoxError) -> StatusCode {
     eprintln!("not forwarded: {error}");
     match AuthError::find(error.as_ref()).map(AuthError::kind) {
         Some(AuthErrorKind::PayloadTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-        Some(AuthErrorKind::Payload) => StatusCode::BAD_REQUEST,
+        Some(AuthErrorKind::Payload | AuthErrorKind::Request) => StatusCode::BAD_REQUEST,
         _ => StatusCode::BAD_GATEWAY,
     }
 }
 
-/// What is said of one connection does not hold for the next (RFC 9110, section 7.6.1). `Trailer`
-/// stays: it announces trailers, and they are passed on.
+/// What is said of one connection does not hold for the next (RFC 9110, section 7.6.1). In a response
+/// `Trailer` stays: it announces trailers, and they are passed on.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
         .collect();
     remove(headers, |name| match name {
-        "connection" | "keep-alive" | "te" | "transfer-encoding" | "upgrade" => true,
+        "connection" | "expect" | "keep-alive" | "te" | "transfer-encoding" | "upgrade" => true,
         _ => name.starts_with("proxy-") || named.iter().any(|named| named == name),
     });
 }
 
-/// The upstream is to see the proxy's credentials and nobody else's.
+/// The upstream is to see the proxy's credentials and nobody else's, nor what vouches for a caller.
 fn remove_credentials(headers: &mut HeaderMap) {
     remove(headers, |name| match name {
-        "authorization" | "cookie" | "x-api-key" => true,
-        _ => name.starts_with("x-amz-"),
+        "authorization" | "cookie" | "forwarded" | "x-api-key" | "x-real-ip" => true,
+        _ => ["x-amz-", "x-amzn-", "x-forwarded-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)),
     });
 }
 
@@ -118,7 +134,10 @@ fn remove(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::TE).iter();
-    values.any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
+    values.any(|value| {
+        let mut codings = value.as_bytes().split(|byte| *byte == b',');
+        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
 }
 
 fn proxy(upstream: &str) -> Result<Router, BoxError> {
@@ -133,6 +152,7 @@ fn proxy(upstream: &str) -> Result<Router, BoxError> {
         .scope(upstream)?
         // A second line behind `remove_credentials`, which knows nothing of presigned queries.
         .existing(Existing::Replace)
+        .out_of_scope(OutOfScope::Reject)
         .payload(Buffer::new(1024 * 1024));
     let client = Client::builder(TokioExecutor::new()).build_http();
     let state = Upstream {

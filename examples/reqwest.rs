@@ -52,6 +52,8 @@ async fn main() -> Result<(), BoxError> {
     // `cookie` off a request to another host, and leaves `x-api-key` on. So it is not to follow any;
     // a redirect layer above, where each hop passes the scope again, does that instead.
     let client = reqwest::Client::builder()
+        // `HTTP_PROXY` in the environment would send loopback requests over the network.
+        .no_proxy()
         .redirect(Policy::none())
         .build()?;
 

@@ -29,7 +29,7 @@ pub enum PayloadHash {
     /// The SHA-256 of the whole body.
     Sha256([u8; 32]),
     /// The signature does not cover the body: `UNSIGNED-PAYLOAD`. Only some services accept it (S3
-    /// does, API Gateway does not), and it is refused over plain http.
+    /// does, API Gateway does not), and `SigV4Layer` refuses it over plain http.
     Unsigned,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{Request, Uri};
+use http::{HeaderName, Request, Uri, header};
 use tower_http::follow_redirect::policy::{Action, Attempt, Policy};
 
 use crate::layer::Target;
@@ -14,7 +14,7 @@ use crate::layer::Target;
 /// nothing else. Below, it repeats the headers it was given. Its own filter knows `authorization`,
 /// `cookie` and `proxy-authorization`; it does not know `x-api-key`, `x-amz-security-token` or a
 /// header of your own. This policy removes every header whose value is marked
-/// [sensitive](http::HeaderValue::is_sensitive), as this crate marks all of its own, and those three
+/// [sensitive](http::HeaderValue::is_sensitive), as this crate marks all of its own, and those five
 /// whether marked or not. What was removed stays off on later hops.
 ///
 /// ```
@@ -55,8 +55,6 @@ impl<B, E> Policy<B, E> for DropCredentials {
 
     /// All is decided here, because this is called for every policy of a combination.
     fn on_request(&mut self, request: &mut Request<B>) {
-        use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
-
         match &self.home {
             None => self.home = Some(request.uri().clone()),
             // For good: what a foreign host redirects to was chosen by it.
@@ -68,9 +66,7 @@ impl<B, E> Policy<B, E> for DropCredentials {
         let headers = request.headers_mut();
         let names: Vec<_> = headers
             .iter()
-            .filter(|(name, value)| {
-                value.is_sensitive() || [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
-            })
+            .filter(|(name, value)| value.is_sensitive() || KNOWN.contains(name))
             .map(|(name, _)| name.clone())
             .collect();
         for name in names {
@@ -78,6 +74,15 @@ impl<B, E> Policy<B, E> for DropCredentials {
         }
     }
 }
+
+/// Credentials by their names, for callers who do not mark theirs.
+const KNOWN: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-api-key"),
+];
 
 /// What cannot be compared is not the same.
 fn is_same_origin(home: &Uri, uri: &Uri) -> bool {

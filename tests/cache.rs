@@ -290,6 +290,28 @@ async fn a_load_that_never_answers_is_an_error_and_the_next_caller_starts_anothe
 }
 
 #[tokio::test(start_paused = true)]
+async fn impatient_callers_do_not_wait_for_a_load_that_hangs_for_ever() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&loads);
+    let cache = Cached::new(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            if number == 1 {
+                std::future::pending::<()>().await;
+            }
+            numbered(number)
+        }
+    });
+    for _ in 0..30 {
+        let call = tokio::time::timeout(Duration::from_secs(1), cache.token());
+        assert!(call.await.is_err(), "within the time a load may take");
+    }
+    let call = tokio::time::timeout(Duration::from_secs(1), cache.token());
+    let token = call.await.expect("another load").expect("a token");
+    assert_eq!(token.expose(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_answer_counts_unless_a_newer_one_is_there() {
     let issuer = Issuer::default();
     let cache = Cached::new({

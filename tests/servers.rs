@@ -18,9 +18,10 @@ const PACKAGE: &str = include_str!("servers/package.json");
 
 /// Whether a test that needs a server is to be left out; then it says so.
 pub(crate) fn skipped(test: &str) -> bool {
-    let skip = std::env::var_os(SKIP).is_some_and(|value| !value.is_empty());
+    let skip = std::env::var_os(SKIP).is_some_and(|value| value == "1");
     if skip {
-        println!("SKIPPED {test}: {SKIP} is set");
+        // Not `println`, which the test runner keeps to itself when a test passes.
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {SKIP} is set");
     }
     skip
 }
@@ -32,7 +33,7 @@ pub(crate) fn python() -> &'static Path {
         let folder = install("python", REQUIREMENTS, |folder| {
             run(
                 Command::new("python3").args(["-m", "venv"]).arg(folder),
-                "python3 is missing, or its venv module: install them (on Debian: `apt-get install \
+                "python3 is missing, or older than 3.10, or without its venv module: install them (on Debian: `apt-get install \
                  python3 python3-venv`)",
             );
             let requirements = folder.join("requirements.txt");
@@ -65,10 +66,10 @@ pub(crate) fn node_modules() -> &'static Path {
             fs::write(folder.join("package.json"), PACKAGE).expect("a file");
             run(
                 Command::new("npm")
-                    .args(["install", "--silent", "--no-audit", "--no-fund"])
+                    .args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
                     .current_dir(folder),
                 "npm is missing, or cannot install the packages of tests/servers/package.json: \
-                 install Node.js with npm (on Debian: `apt-get install nodejs npm`); is the npm \
+                 install Node.js 18 or later with npm (on Debian: `apt-get install nodejs npm`); is the npm \
                  registry reachable?",
             );
         });
@@ -86,17 +87,19 @@ impl Server {
     /// Starts a server that is told its port, and waits until it answers at `health`.
     pub(crate) fn start(is_up: impl Fn(u16) -> bool, command: impl Fn(u16) -> Command) -> Self {
         // Between looking for a free port and using it somebody else may take it.
+        let mut logs = String::new();
         for _ in 0..3 {
             let port = free_port();
+            logs.push_str(&format!(" {}", log(port).display()));
             let mut server = Self {
                 port,
-                supervisor: supervise(&command(port)),
+                supervisor: supervise(&command(port), &log(port)),
             };
             if server.comes_up(&is_up) {
                 return server;
             }
         }
-        panic!("the server did not answer within a minute, on three ports");
+        panic!("the server ended or did not answer within a minute, on three ports: see {logs}");
     }
 
     fn comes_up(&mut self, is_up: impl Fn(u16) -> bool) -> bool {
@@ -121,7 +124,12 @@ impl Drop for Server {
     }
 }
 
-fn supervise(command: &Command) -> Child {
+/// Where a server's output goes.
+fn log(port: u16) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("server-{port}.log"))
+}
+
+fn supervise(command: &Command, log: &Path) -> Child {
     let supervisor = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/supervise.py");
     let mut supervised = Command::new("python3");
     supervised
@@ -130,7 +138,7 @@ fn supervise(command: &Command) -> Child {
         .args(command.get_args())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(File::create(log).map_or(Stdio::null(), Stdio::from));
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => supervised.env(name, value),
@@ -213,6 +221,8 @@ fn holds_a_server() {
         let mut command = Command::new("python3");
         let port = port.to_string();
         command.args(["-m", "http.server", &port, "--bind", "127.0.0.1"]);
+        // Not what happens to be the current folder.
+        command.args(["--directory", env!("CARGO_TARGET_TMPDIR")]);
         command
     });
     println!("holding {} {}", server.port, server.supervisor.id());

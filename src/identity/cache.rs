@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use futures::future::Shared;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::load::{Cacheable, Load};
 use super::source::TokenSource;
@@ -92,6 +92,7 @@ where
                 current: ArcSwapOption::const_empty(),
                 loads: Mutex::new(Loads {
                     started: 0,
+                    landed: 0,
                     flight: None,
                 }),
             }),
@@ -109,8 +110,8 @@ where
 
     fn evict(&self, rejected: &V) {
         let current = self.state.current.load();
-        if let Some(landed) = current.as_ref()
-            && landed.value.is_same(rejected)
+        if let Some(value) = current.as_ref()
+            && value.is_same(rejected)
         {
             // Only if it is still this very value: a newer one may have landed in between.
             self.state.current.compare_and_swap(&current, None);
@@ -293,25 +294,22 @@ impl<S, V> fmt::Debug for CachedFuture<S, V> {
 struct State<S, V> {
     source: Arc<S>,
     clock: Clock,
-    current: ArcSwapOption<Landed<V>>,
+    current: ArcSwapOption<V>,
     /// Taken on a miss only, and never across an await.
     loads: Mutex<Loads<V>>,
 }
 
-/// A value and the load it came with.
-struct Landed<V> {
-    value: V,
-    number: u64,
-}
-
 struct Loads<V> {
-    /// How many there have been. A later load's value is never replaced by an earlier one's.
+    /// How many there have been.
     started: u64,
+    /// The latest that has landed: its value is never replaced by an earlier load's.
+    landed: u64,
     flight: Option<Flight<V>>,
 }
 
 struct Flight<V> {
     number: u64,
+    since: Instant,
     result: Shared<LoadTask<V>>,
     abort: AbortHandle,
 }
@@ -323,7 +321,7 @@ where
 {
     fn fresh(&self) -> Option<V> {
         let current = self.current.load();
-        let value = &current.as_deref()?.value;
+        let value = current.as_deref()?;
         (!self.is_over(value)).then(|| value.clone())
     }
 
@@ -347,11 +345,18 @@ where
             Ok(patience) => patience,
             Err(error) => return done(Err(error)),
         };
+        // Dropped after the lock is free again.
+        let _overdue;
         let mut loads = self.lock();
         // A load may have landed since the caller looked.
         if let Some(value) = self.fresh() {
             return done(Ok(value));
         }
+        // Nobody need have waited for all of that time: callers with timeouts of their own give up
+        // before.
+        _overdue = loads
+            .flight
+            .take_if(|flight| flight.since.elapsed() >= LOAD_TIMEOUT);
         let flight = match &loads.flight {
             Some(flight) if tokio::task::try_id() == Some(flight.abort.id()) => {
                 return done(Err(AuthError::new(
@@ -372,6 +377,7 @@ where
                 ));
                 loads.flight.insert(Flight {
                     number,
+                    since: Instant::now(),
                     abort: task.abort_handle(),
                     result: LoadTask { task }.shared(),
                 })
@@ -449,12 +455,9 @@ impl<S, V: Clone> Landing<S, V> {
             return;
         };
         let mut loads = cache.lock();
-        let current = cache.current.load();
-        if current.as_ref().is_none_or(|c| c.number < self.number) {
-            cache.current.store(Some(Arc::new(Landed {
-                value: value.clone(),
-                number: self.number,
-            })));
+        if self.number > loads.landed {
+            loads.landed = self.number;
+            cache.current.store(Some(Arc::new(value.clone())));
         }
         let flight = loads.flight.take_if(|flight| flight.number == self.number);
         drop(loads);

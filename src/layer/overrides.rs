@@ -97,7 +97,8 @@ impl AuthOverride {
 
     /// Signs this payload hash, and streams the body without reading it first.
     ///
-    /// The hash is believed: if it is not the body's, the server refuses the request.
+    /// The hash is believed: if it is not the body's, the server refuses the request. Services whose
+    /// payloads are never signed ignore it.
     #[must_use]
     pub fn payload_hash(mut self, hash: PayloadHash) -> Self {
         self.payload_hash = Some(hash);

@@ -76,8 +76,9 @@
 //!   `proxy-authorization`: proxies and tracing add or change them.
 //! - `Date`, if there is one, is set anew and stands in for `x-amz-date`. Here it is a header like
 //!   any other.
-//! - `x-amz-content-sha256` and `x-amz-security-token` are believed if the request has them. Here
-//!   they are taken for what is left of an older signature.
+//! - Outside S3 an `x-amz-content-sha256` that the request has is believed, and so is an
+//!   `x-amz-security-token` where the credentials have none. Here they are taken for what is left of
+//!   an older signature.
 //!
 //! Here, too, the tests show each difference, and hold the two together everywhere else.
 

@@ -125,7 +125,7 @@ impl SigningOptions {
     /// | service | path encoded | path normalised | `x-amz-content-sha256` sent | source |
     /// |---|---|---|---|---|
     /// | `execute-api` | twice | yes | no: it is not among the headers API Gateway's CORS set-up allows | [API Gateway][gw] |
-    /// | `appsync` | twice | yes | yes, as Amplify's clients do | [AppSync][as] |
+    /// | `appsync` | twice | yes | yes, as Amplify for Android does | [AppSync][as] |
     /// | `lambda` | twice | yes | no | [Lambda URLs][la] |
     /// | `s3`, `s3-object-lambda`, `s3-outposts` | once | no | yes, required | [S3][s3] |
     /// | `aoss` | twice | yes | yes, required; `content-length` must not be signed, and never is | [OpenSearch Serverless][ao] |
