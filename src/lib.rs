@@ -134,7 +134,7 @@ pub use clock::ManualClock;
 pub use error::{AuthError, AuthErrorKind, BoxError};
 #[cfg(feature = "cache")]
 #[doc(inline)]
-pub use identity::Cached;
+pub use identity::{CacheStatus, Cached, CachedBuilder};
 #[cfg(feature = "sigv4")]
 #[doc(inline)]
 pub use identity::{CredentialsSource, IntoCredentialsSource};

@@ -24,6 +24,12 @@ pub trait CredentialsSource {
     /// The credentials to sign with now.
     fn credentials(&self) -> Self::Future;
 
+    /// The credentials if they are at hand, which saves a warm request the way through
+    /// [`credentials`](CredentialsSource::credentials). `None`, the default, is always right.
+    fn at_hand(&self) -> Option<SigningCredentials> {
+        None
+    }
+
     /// The server rejected these credentials, so the next answer should be different ones.
     ///
     /// May be called several times, and late: compare with [`SigningCredentials::is_same`].
@@ -38,6 +44,10 @@ impl CredentialsSource for SigningCredentials {
     fn credentials(&self) -> Self::Future {
         ready(Ok(self.clone()))
     }
+
+    fn at_hand(&self) -> Option<SigningCredentials> {
+        Some(self.clone())
+    }
 }
 
 impl<S: CredentialsSource + ?Sized> CredentialsSource for Arc<S> {
@@ -45,6 +55,10 @@ impl<S: CredentialsSource + ?Sized> CredentialsSource for Arc<S> {
 
     fn credentials(&self) -> Self::Future {
         (**self).credentials()
+    }
+
+    fn at_hand(&self) -> Option<SigningCredentials> {
+        (**self).at_hand()
     }
 
     fn rejected(&self, credentials: &SigningCredentials) {

@@ -1,25 +1,19 @@
 //! What a cache can hold, and what it can load from.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::source::TokenSource;
 use super::token::Token;
-use crate::clock::Moment;
+use crate::clock::{Deadline, Moment};
 use crate::error::AuthError;
 
 /// What a cache can hold: sealed, since it is about the crate's two kinds of credential.
-pub trait Cacheable: Clone + Send + Sync + sealed::Sealed + 'static {
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn received(self, start: Moment) -> Self;
-    #[doc(hidden)]
-    fn may_expire(&self) -> bool;
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn has_expired(&self, now: &Moment) -> bool;
-    #[doc(hidden)]
-    fn is_same(&self, other: &Self) -> bool;
-}
+pub trait Cacheable: Clone + Send + Sync + sealed::Credential + 'static {}
+
+impl Cacheable for Token {}
+#[cfg(feature = "sigv4")]
+impl Cacheable for crate::sigv4::SigningCredentials {}
 
 /// What a cache can load from: every [`TokenSource`] and every AWS credentials provider that can
 /// cross threads. It comes with those, and is not to be implemented by hand.
@@ -35,6 +29,10 @@ pub trait Load<V>: Send + Sync + 'static {
     fn rejected(&self, value: &V) {
         let _ = value;
     }
+    #[doc(hidden)]
+    fn must_finish(&self) -> bool {
+        false
+    }
 }
 
 impl<S> Load<Token> for S
@@ -48,6 +46,10 @@ where
 
     fn rejected(&self, token: &Token) {
         TokenSource::rejected(self, token);
+    }
+
+    fn must_finish(&self) -> bool {
+        TokenSource::must_finish(self)
     }
 }
 
@@ -71,33 +73,70 @@ where
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Token {}
-    #[cfg(feature = "sigv4")]
-    impl Sealed for crate::sigv4::SigningCredentials {}
-}
+pub(super) mod sealed {
+    use super::*;
 
-macro_rules! cacheable {
-    ($type:ty) => {
-        #[allow(private_interfaces)]
-        impl Cacheable for $type {
-            fn received(self, start: Moment) -> Self {
-                <$type>::received(self, start)
-            }
-            fn may_expire(&self) -> bool {
-                <$type>::may_expire(self)
-            }
-            fn has_expired(&self, now: &Moment) -> bool {
-                <$type>::has_expired(self, now)
-            }
-            fn is_same(&self, other: &Self) -> bool {
-                <$type>::is_same(self, other)
-            }
+    /// What a cache has to know about a credential.
+    #[allow(private_interfaces)]
+    pub trait Credential: Sized {
+        /// Fixes its end: it was asked for at `start`, and lasts for `assumed` if it does not say.
+        fn received(self, start: Moment, assumed: Option<Duration>) -> Self;
+        /// When it ends, once it has been received.
+        fn deadline(&self) -> Option<Deadline>;
+        /// Lets it be used for longer than it says.
+        fn extended(self, by: Duration) -> Self;
+        /// Whether it can be sent at all.
+        fn check(&self) -> Result<(), AuthError>;
+        /// Whether it is this very generation, not merely one with the same text.
+        fn is_same(&self, other: &Self) -> bool;
+    }
+
+    #[allow(private_interfaces)]
+    impl Credential for Token {
+        fn received(self, start: Moment, assumed: Option<Duration>) -> Self {
+            self.received(start, assumed)
         }
-    };
-}
 
-cacheable!(Token);
-#[cfg(feature = "sigv4")]
-cacheable!(crate::sigv4::SigningCredentials);
+        fn deadline(&self) -> Option<Deadline> {
+            self.deadline()
+        }
+
+        /// A bearer token is never sent past its end.
+        fn extended(self, _by: Duration) -> Self {
+            self
+        }
+
+        fn check(&self) -> Result<(), AuthError> {
+            self.check()
+        }
+
+        fn is_same(&self, other: &Self) -> bool {
+            self.is_same(other)
+        }
+    }
+
+    #[cfg(feature = "sigv4")]
+    #[allow(private_interfaces)]
+    impl Credential for crate::sigv4::SigningCredentials {
+        fn received(self, start: Moment, assumed: Option<Duration>) -> Self {
+            self.received(start, assumed)
+        }
+
+        fn deadline(&self) -> Option<Deadline> {
+            self.deadline()
+        }
+
+        fn extended(self, by: Duration) -> Self {
+            self.extended(by)
+        }
+
+        /// They were checked when they were made.
+        fn check(&self) -> Result<(), AuthError> {
+            Ok(())
+        }
+
+        fn is_same(&self, other: &Self) -> bool {
+            self.is_same(other)
+        }
+    }
+}

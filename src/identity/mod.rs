@@ -13,7 +13,7 @@ mod source;
 mod token;
 
 #[cfg(feature = "cache")]
-pub use cache::{Cached, CachedFuture};
+pub use cache::{CacheStatus, Cached, CachedBuilder, CachedFuture};
 #[cfg(feature = "sigv4")]
 pub use credentials::{CredentialsSource, IntoCredentialsSource};
 #[cfg(feature = "cache")]

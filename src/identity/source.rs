@@ -57,6 +57,13 @@ pub trait TokenSource {
         false
     }
 
+    /// Whether a call must not be stopped half-way, because what it leaves behind could not be had
+    /// again: a refresh token that the server replaces at every use. A cache then lets a load finish
+    /// that nobody waits for any more, even its own end. `false` is the default.
+    fn must_finish(&self) -> bool {
+        false
+    }
+
     /// The server rejected `token`, so the next answer should be a different one.
     ///
     /// May be called several times with one token, and late, when a newer one is already there: a
@@ -92,6 +99,10 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
 
     fn checks_expiry(&self) -> bool {
         (**self).checks_expiry()
+    }
+
+    fn must_finish(&self) -> bool {
+        (**self).must_finish()
     }
 
     fn rejected(&self, token: &Token) {

@@ -150,7 +150,8 @@ impl Token {
         }
     }
 
-    fn check(&self) -> Result<(), AuthError> {
+    /// Whether the text can stand in a header at all.
+    pub(crate) fn check(&self) -> Result<(), AuthError> {
         check_visible(
             self.expose(),
             "the token",
@@ -164,11 +165,11 @@ impl Token {
     /// clock is plausible; where the token seems to come from the future, the clock is slow and the
     /// token's own length (`exp − iat`) counts instead. The claimed end is not stretched the other
     /// way: a token that sources hand out for a second time (a file, a metadata server) is older
-    /// than its receipt.
+    /// than its receipt. A token that says nothing lasts for `assumed`.
     #[cfg(feature = "cache")]
-    pub(crate) fn received(mut self, start: Moment) -> Self {
+    pub(crate) fn received(mut self, start: Moment, assumed: Option<Duration>) -> Self {
         let deadline = match self.inner.life {
-            Life::Unknown => None,
+            Life::Unknown => assumed.and_then(|lifetime| Deadline::new(start, lifetime)),
             Life::For(lifetime) => Deadline::new(start, lifetime),
             Life::Until(end) => Deadline::at(start, end),
             Life::Claimed {
@@ -187,6 +188,12 @@ impl Token {
             (before, now) => before.or(now),
         };
         self
+    }
+
+    /// When it ends, once it has been received.
+    #[cfg(feature = "cache")]
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.deadline
     }
 
     /// Whether anything is known about the token's end; if not, no clock need be read.
@@ -310,7 +317,7 @@ mod tests {
     #[test]
     fn a_jwt_ends_when_it_says() {
         let token = jwt(&format!(r#"{{"iat":{},"exp":{}}}"#, NOW - 600, NOW + 60));
-        let token = token.received(moment(NOW));
+        let token = token.received(moment(NOW), None);
         assert!(!token.has_expired(&moment(NOW + 59)));
         assert!(token.has_expired(&moment(NOW + 60)));
     }
@@ -320,7 +327,7 @@ mod tests {
     fn a_slow_clock_does_not_lengthen_a_jwt() {
         // The machine is an hour behind, so `exp` seems two hours away; the token lasts one.
         let token = jwt(&format!(r#"{{"iat":{NOW},"exp":{}}}"#, NOW + 3600));
-        let token = token.received(moment(NOW - 3600));
+        let token = token.received(moment(NOW - 3600), None);
         assert!(token.has_expired(&moment(NOW)));
     }
 
@@ -330,7 +337,7 @@ mod tests {
         // A cache looks at its clock before it asks.
         let start = moment(NOW);
         let token = jwt(&format!(r#"{{"exp":{}}}"#, NOW + 3600)).expires_in(Duration::from_secs(5));
-        let token = token.received(start);
+        let token = token.received(start, None);
         assert!(!token.has_expired(&moment(NOW + 4)));
         assert!(token.has_expired(&moment(NOW + 5)));
     }

@@ -253,6 +253,13 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         }
     }
 
+    fn at_hand(&self, plan: &SigV4Plan) -> Option<SigningCredentials> {
+        match &plan.credentials {
+            Some(credentials) => Some(credentials.clone()),
+            None => self.source.at_hand(),
+        }
+    }
+
     fn apply(
         &self,
         _plan: &mut SigV4Plan,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "cache")]
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use http::HeaderValue;
@@ -90,17 +92,34 @@ impl SigningCredentials {
         self.inner.security_token.as_ref()
     }
 
-    /// Fixes the end of these credentials, which were asked for at `start`, on both clocks.
+    /// Fixes the end of these credentials, which were asked for at `start`, on both clocks. If they
+    /// name none, they last for `assumed`.
     #[cfg(feature = "cache")]
-    pub(crate) fn received(mut self, start: Moment) -> Self {
-        let end = self.inner.credentials.expiry();
-        self.deadline = end.and_then(|end| Deadline::at(start, end));
+    pub(crate) fn received(mut self, start: Moment, assumed: Option<Duration>) -> Self {
+        self.deadline = match (self.inner.credentials.expiry(), assumed) {
+            (Some(end), _) => Deadline::at(start, end),
+            (None, Some(lifetime)) => Deadline::new(start, lifetime),
+            (None, None) => None,
+        };
+        self
+    }
+
+    /// When they end, once they have been received.
+    #[cfg(feature = "cache")]
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    /// Lets them be used for longer than they say.
+    #[cfg(feature = "cache")]
+    pub(crate) fn extended(mut self, by: Duration) -> Self {
+        self.deadline = self.deadline.map(|deadline| deadline.later(by));
         self
     }
 
     /// Whether there is an end at all; if not, no clock need be read.
     pub(crate) fn may_expire(&self) -> bool {
-        self.inner.credentials.expiry().is_some()
+        self.deadline.is_some() || self.inner.credentials.expiry().is_some()
     }
 
     pub(crate) fn has_expired(&self, now: &Moment) -> bool {

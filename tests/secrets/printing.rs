@@ -50,7 +50,7 @@ async fn no_type_prints_a_secret() {
     let function = token_fn(|| async { Ok::<_, BoxError>(TOKEN) });
     print(&function);
     print(&function.token());
-    let cached = Cached::with_clock(function, Clock::system());
+    let cached = Cached::new(function);
     print(&cached);
     print(&cached.token());
     print(&cached.token().await.expect("a token"));
@@ -140,7 +140,10 @@ async fn requests_that_go_well_print_no_secret() {
     let clock = || Clock::from_fn(|| at(NOW));
     let key = ApiKeyLayer::new(ORIGIN, API_KEY).expect("a layer");
     let raw = HeaderName::from_static("x-id-token");
-    let source = Cached::with_clock(|| async { Ok(jwt(NOW + 3600)) }, clock());
+    let source = Cached::builder(|| async { Ok(jwt(NOW + 3600)) })
+        .clock(clock())
+        .build()
+        .expect("a cache");
     let bearer = BearerTokenLayer::new(ORIGIN, source)
         .expect("a layer")
         .clock(clock());

@@ -57,7 +57,12 @@ async fn no_failing_source_spills_a_secret() {
     };
     let expired = || async { Ok(jwt(NOW - 3600)) };
     let spoiled = || async { Ok(format!("{TOKEN}\n")) };
-    let provider = |answer| Cached::with_clock(Provider(answer), clock());
+    let provider = |answer| {
+        Cached::credentials_builder(Provider(answer))
+            .clock(clock())
+            .build()
+            .expect("a cache")
+    };
     let aws = |answer| {
         let layer = SigV4Layer::new("eu-west-1", "s3", provider(answer)).expect("a layer");
         let layer = layer.scope(ORIGIN).expect("an origin").clock(clock());
@@ -75,21 +80,36 @@ async fn no_failing_source_spills_a_secret() {
         (
             Source,
             client(
-                bearer(Cached::with_clock(failing, clock())),
+                bearer(
+                    Cached::builder(failing)
+                        .clock(clock())
+                        .build()
+                        .expect("a cache"),
+                ),
                 recorder.clone(),
             ),
         ),
         (
             Source,
             client(
-                bearer(Cached::with_clock(panicking, clock())),
+                bearer(
+                    Cached::builder(panicking)
+                        .clock(clock())
+                        .build()
+                        .expect("a cache"),
+                ),
                 recorder.clone(),
             ),
         ),
         (
             Expired,
             client(
-                bearer(Cached::with_clock(expired, clock())),
+                bearer(
+                    Cached::builder(expired)
+                        .clock(clock())
+                        .build()
+                        .expect("a cache"),
+                ),
                 recorder.clone(),
             ),
         ),

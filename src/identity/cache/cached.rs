@@ -1,0 +1,337 @@
+//! The cache itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::builder::CachedBuilder;
+use super::flight::Flight;
+use super::future::CachedFuture;
+use super::policy::Policy;
+use super::slot::{Slot, Turn};
+use super::status::CacheStatus;
+use crate::clock::Clock;
+use crate::error::AuthError;
+use crate::identity::load::{Cacheable, Load};
+use crate::identity::source::TokenSource;
+use crate::identity::token::Token;
+
+/// Keeps what a source returned, and renews it before it ends, behind the requests that use it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_client_auth::{BearerTokenLayer, Cached, Token};
+///
+/// # async fn ask_the_issuer() -> Result<(String, u64), std::io::Error> { Ok(("t".into(), 60)) }
+/// let source = Cached::new(|| async {
+///     let (token, seconds) = ask_the_issuer().await?;
+///     Ok(Token::from(token).expires_in(Duration::from_secs(seconds)))
+/// });
+/// let layer = BearerTokenLayer::new("https://api.example.com", source)?;
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// - **A hit completes at once**: no lock, no task switch, no allocation.
+/// - **A miss is loaded once.** However many requests miss at the same moment, the source is asked
+///   once, and all of them get that one answer, success or failure.
+/// - **Loads run on tokio tasks of their own**, on the runtime of the request that started them. A
+///   request that gives up (a timeout, a closed connection) does not take the load along: whoever
+///   comes next finds it under way or done.
+/// - **Clones share one cache.** Dropping the last one stops a load that is under way, unless the
+///   source [must finish](TokenSource::must_finish) it.
+///
+/// A closure that shares state with its futures clones it twice, once for itself and once for each
+/// future; a type that implements [`TokenSource`] may read better:
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_client_auth::Cached;
+///
+/// # struct Issuer; impl Issuer { async fn token(&self) -> Result<String, std::io::Error> { Ok("t".into()) } }
+/// # let issuer = Arc::new(Issuer);
+/// let source = Cached::new(move || {
+///     let issuer = Arc::clone(&issuer);
+///     async move { Ok(issuer.token().await?) }
+/// });
+/// ```
+///
+/// # When it loads
+///
+/// | the credential | what a request does |
+/// |---|---|
+/// | is fresh | uses it |
+/// | is in its *advisory window* | uses it; the first such request starts a refresh |
+/// | is in its *mandatory window* | waits for the refresh, 5 s for each at most, then uses what it has |
+/// | is over, was rejected, or is not there yet | waits for the load, 30 s at most |
+///
+/// The advisory window is the last 5 minutes of a life of up to 20 minutes, the last 15 of one under
+/// 90, else the last hour, and a third of the life at most; the refresh comes at a random point of
+/// its first half, so that a fleet does not refresh at once. The mandatory window is the last minute,
+/// and a tenth of the life at most. Nothing is refreshed that nobody uses. [`Cached::builder`] sets
+/// other numbers.
+///
+/// A life is counted by the wall clock and by the monotonic clock, and is over when either says so: a
+/// laptop that slept does not send what expired meanwhile. A credential that names no end is kept
+/// until it is rejected.
+///
+/// # When a load fails
+///
+/// - While the credential is valid, requests go on using it. The source is tried again after 1 s, then
+///   2, 4 and so on up to 60, each a little stretched at random.
+/// - Without one, the requests that wait get the error. The next request tries again at once; after
+///   more failures in a row there are pauses of 0.1 s up to 5, in which that error is the answer.
+/// - A refusal, which is an error that [is not transient](AuthError::is_transient), is the answer for
+///   1 to 5 seconds.
+/// - An answer that comes later than the 30 s is used all the same.
+/// - A credential that the server rejects is dropped, and the next request waits for another. If those
+///   that follow are rejected from the start as well, they are used nevertheless for 1 s, then 2, up to
+///   60: the server's answers are more telling than errors of ours, and the issuer is left alone.
+///
+/// # Errors
+///
+/// The source's own error; [`AuthErrorKind::Expired`] if it returned something that is over
+/// already; [`AuthErrorKind::MalformedCredential`] if that cannot be sent at all;
+/// [`AuthErrorKind::Configuration`] outside a tokio runtime (which must have its timer
+/// enabled), and for a source that asks its own cache. A panic in the source is an
+/// [`AuthErrorKind::Source`] error.
+///
+/// # In tests
+///
+/// Lives and pauses follow tokio's paused clock with this crate's feature `test-util`, which also has
+/// `ManualClock`.
+///
+/// [`AuthErrorKind::Expired`]: crate::AuthErrorKind::Expired
+/// [`AuthErrorKind::MalformedCredential`]: crate::AuthErrorKind::MalformedCredential
+/// [`AuthErrorKind::Configuration`]: crate::AuthErrorKind::Configuration
+/// [`AuthErrorKind::Source`]: crate::AuthErrorKind::Source
+pub struct Cached<S, V = Token> {
+    state: Arc<State<S, V>>,
+}
+
+impl<S: Load<Token>> Cached<S, Token> {
+    /// Caches the tokens of `source`, by the numbers above.
+    pub fn new(source: S) -> Self {
+        Self::over(source, Policy::default(), Clock::system(), None)
+    }
+
+    /// Caches the tokens of `source`, by numbers of your own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_client_auth::Cached;
+    ///
+    /// # async fn ask_the_issuer() -> Result<String, std::io::Error> { Ok("opaque".into()) }
+    /// let source = Cached::builder(|| async { Ok(ask_the_issuer().await?) })
+    ///     .load_timeout(Duration::from_secs(5))
+    ///     .assume_lifetime(Duration::from_secs(15 * 60)) // this issuer does not say
+    ///     .build()?;
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    pub fn builder(source: S) -> CachedBuilder<S, Token> {
+        CachedBuilder::new(source)
+    }
+}
+
+#[cfg(feature = "sigv4")]
+impl<P> Cached<P, crate::sigv4::SigningCredentials>
+where
+    P: aws_credential_types::provider::ProvideCredentials + 'static,
+{
+    /// Caches the credentials of any AWS credentials provider, the default chain of `aws-config`
+    /// among them, which does not cache by itself.
+    ///
+    /// ```
+    /// use aws_credential_types::Credentials;
+    /// use tower_client_auth::{Cached, SigV4Layer};
+    ///
+    /// # let provider = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+    /// let credentials = Cached::credentials(provider); // share it between layers by cloning
+    /// let orders = SigV4Layer::new("eu-west-1", "execute-api", credentials.clone())?;
+    /// let search = SigV4Layer::new("eu-west-1", "es", credentials)?;
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    pub fn credentials(provider: P) -> Self {
+        Self::over(provider, Policy::default(), Clock::system(), None)
+    }
+
+    /// Caches the credentials of a provider by numbers of your own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use aws_credential_types::Credentials;
+    /// use tower_client_auth::Cached;
+    ///
+    /// # let provider = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+    /// let credentials = Cached::credentials_builder(provider)
+    ///     .serve_past_expiry(Duration::from_secs(15 * 60)) // the metadata service may be down
+    ///     .build()?;
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    pub fn credentials_builder(provider: P) -> CachedBuilder<P, crate::sigv4::SigningCredentials> {
+        CachedBuilder::new(provider)
+    }
+}
+
+impl<S: Load<V>, V: Cacheable> Cached<S, V> {
+    pub(super) fn over(source: S, policy: Policy, clock: Clock, finish: Option<bool>) -> Self {
+        Self {
+            state: Arc::new(State {
+                finish: finish.unwrap_or_else(|| source.must_finish()),
+                source: Arc::new(source),
+                clock,
+                slot: Slot::new(policy),
+            }),
+        }
+    }
+
+    /// Loads if there is nothing valid, and waits until there is: at start-up, so that the first
+    /// request need not wait, and a wrong secret shows before traffic comes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the cache, which a request would have got.
+    pub async fn prefetch(&self) -> Result<(), AuthError> {
+        self.get().await.map(drop)
+    }
+
+    /// Forgets the credential, and what a load under way will bring: after a sign-out, or a rotation
+    /// that the cache cannot know of. The next request loads anew; requests that wait now get what
+    /// that load brings.
+    pub fn invalidate(&self) {
+        let flight = self.state.slot.invalidate();
+        if let Some(flight) = flight
+            && !self.state.finish
+        {
+            flight.abort();
+        }
+    }
+
+    /// How the cache is doing, for readiness probes and dashboards. Starts nothing.
+    pub fn status(&self) -> CacheStatus {
+        self.state.slot.status(&self.state.clock.moment())
+    }
+
+    #[inline]
+    fn at_hand(&self) -> Option<V> {
+        self.state.at_hand()
+    }
+
+    fn get(&self) -> CachedFuture<S, V> {
+        match self.state.at_hand() {
+            Some(value) => CachedFuture::done(Ok(value)),
+            None => self.state.join(),
+        }
+    }
+
+    fn reject(&self, rejected: &V) {
+        self.state.slot.reject(rejected, &self.state.clock.moment());
+        self.state.source.rejected(rejected);
+    }
+}
+
+impl<S, V> Clone for Cached<S, V> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+impl<S, V> fmt::Debug for Cached<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").finish_non_exhaustive()
+    }
+}
+
+impl<S: Load<Token>> TokenSource for Cached<S, Token> {
+    type Future = CachedFuture<S, Token>;
+
+    fn token(&self) -> Self::Future {
+        self.get()
+    }
+
+    #[inline]
+    fn at_hand(&self) -> Option<Token> {
+        self.at_hand()
+    }
+
+    fn checks_expiry(&self) -> bool {
+        true
+    }
+
+    fn must_finish(&self) -> bool {
+        self.state.finish
+    }
+
+    fn rejected(&self, token: &Token) {
+        self.reject(token);
+    }
+}
+
+#[cfg(feature = "sigv4")]
+impl<P> crate::identity::CredentialsSource for Cached<P, crate::sigv4::SigningCredentials>
+where
+    P: Load<crate::sigv4::SigningCredentials>,
+{
+    type Future = CachedFuture<P, crate::sigv4::SigningCredentials>;
+
+    fn credentials(&self) -> Self::Future {
+        self.get()
+    }
+
+    #[inline]
+    fn at_hand(&self) -> Option<crate::sigv4::SigningCredentials> {
+        self.at_hand()
+    }
+
+    fn rejected(&self, credentials: &crate::sigv4::SigningCredentials) {
+        self.reject(credentials);
+    }
+}
+
+/// What all clones share.
+pub(super) struct State<S, V> {
+    pub(super) source: Arc<S>,
+    pub(super) clock: Clock,
+    pub(super) slot: Slot<V, Flight<V>>,
+    /// Whether loads are let finish that nobody waits for.
+    finish: bool,
+}
+
+impl<S: Load<V>, V: Cacheable> State<S, V> {
+    #[inline]
+    fn at_hand(&self) -> Option<V> {
+        self.slot.look(|| self.clock.moment_roughly())
+    }
+
+    /// Waits for the load under way, or starts one, or does with what there is.
+    #[cold]
+    pub(super) fn join(self: &Arc<Self>) -> CachedFuture<S, V> {
+        let now = self.clock.moment();
+        match self
+            .slot
+            .attend(&now, |number| Flight::launch(self, number))
+        {
+            Turn::Serve(value) => CachedFuture::done(Ok(value)),
+            Turn::Refuse(error) => CachedFuture::done(Err(error)),
+            Turn::Wait(ticket) => CachedFuture::waiting(Arc::clone(self), ticket),
+        }
+    }
+
+    /// The value, unless it is over.
+    pub(super) fn usable(&self, value: V) -> Option<V> {
+        let over = value
+            .deadline()
+            .is_some_and(|end| end.has_passed(&self.clock.moment()));
+        (!over).then_some(value)
+    }
+}
+
+impl<S, V> Drop for State<S, V> {
+    fn drop(&mut self) {
+        if let Some(flight) = self.slot.close()
+            && !self.finish
+        {
+            flight.abort();
+        }
+    }
+}

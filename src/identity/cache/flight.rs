@@ -1,0 +1,220 @@
+//! A load under way: a tokio task of its own, and the answer that everybody who waits for it shares.
+
+use std::future::Future;
+use std::panic::catch_unwind;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::{Either, Shared, select};
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Sleep, sleep};
+
+use super::cached::State;
+use super::slot::{late, over};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::load::{Cacheable, Load};
+
+/// The handle of a load.
+pub(super) struct Flight<V> {
+    pub(super) result: Shared<LoadTask<V>>,
+    abort: AbortHandle,
+}
+
+impl<V> Clone for Flight<V> {
+    fn clone(&self) -> Self {
+        Self {
+            result: self.result.clone(),
+            abort: self.abort.clone(),
+        }
+    }
+}
+
+impl<V> Flight<V> {
+    pub(super) fn abort(&self) {
+        self.abort.abort();
+    }
+}
+
+impl<V: Cacheable> Flight<V> {
+    /// Starts load `number` on the runtime at hand.
+    pub(super) fn launch<S: Load<V>>(
+        cache: &Arc<State<S, V>>,
+        number: u64,
+    ) -> Result<Self, AuthError> {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let timeout = cache.slot.policy().load_timeout;
+        let limit = timer(timeout)?;
+        let task = runtime.spawn(load(
+            Arc::downgrade(cache),
+            number,
+            Arc::clone(&cache.source),
+            limit,
+            timeout,
+        ));
+        // It cannot have come to an end yet, which takes the lock that the caller holds.
+        if task.is_finished() {
+            return Err(no_runtime());
+        }
+        Ok(Self {
+            abort: task.abort_handle(),
+            result: LoadTask { task }.shared(),
+        })
+    }
+
+    /// Whether the task that asks is the load itself.
+    pub(super) fn is_this_task(&self) -> bool {
+        tokio::task::try_id() == Some(self.abort.id())
+    }
+}
+
+/// The task. It holds the cache weakly, so that dropping the cache ends it.
+async fn load<S, V>(
+    cache: Weak<State<S, V>>,
+    number: u64,
+    source: Arc<S>,
+    limit: Pin<Box<Sleep>>,
+    timeout: Duration,
+) -> Result<V, AuthError>
+where
+    S: Load<V>,
+    V: Cacheable,
+{
+    // Made here and not by whoever spawns the task: that one holds the slot's lock, and a runtime that
+    // is shutting down drops the task on the spot.
+    let mut landing = Landing {
+        cache,
+        number,
+        landed: false,
+    };
+    let answer = landing.load(source, limit, timeout).await;
+    landing.landed = true;
+    if let (Err(error), Some(cache)) = (&answer, landing.cache.upgrade()) {
+        let now = cache.clock.moment();
+        cache.slot.fail(landing.number, error.clone(), &now);
+    }
+    answer
+}
+
+/// Tells the cache what came of a load, also of one that panics or whose runtime goes away.
+struct Landing<S: Load<V>, V: Cacheable> {
+    cache: Weak<State<S, V>>,
+    number: u64,
+    landed: bool,
+}
+
+impl<S: Load<V>, V: Cacheable> Landing<S, V> {
+    async fn load(
+        &self,
+        source: Arc<S>,
+        limit: Pin<Box<Sleep>>,
+        timeout: Duration,
+    ) -> Result<V, AuthError> {
+        let Some(start) = self.cache.upgrade().map(|cache| cache.clock.moment()) else {
+            return Err(abandoned());
+        };
+        let work = source.load();
+        let value = {
+            let work = std::pin::pin!(work);
+            match select(work, limit).await {
+                Either::Left((answer, _)) => answer?,
+                // Its callers have given up. An answer that comes after all is used; a second limit
+                // ends what would otherwise pile up.
+                Either::Right(((), work)) => {
+                    if self.cache.strong_count() == 0 {
+                        return Err(abandoned());
+                    }
+                    match select(work, Box::pin(sleep(timeout))).await {
+                        Either::Left((answer, _)) => answer?,
+                        Either::Right(_) => return Err(late(timeout)),
+                    }
+                }
+            }
+        };
+        value.check()?;
+        let Some(cache) = self.cache.upgrade() else {
+            return Ok(value);
+        };
+        let policy = cache.slot.policy();
+        let value = value.received(start, policy.assumed_lifetime);
+        let schedule = policy.schedule(&start, value.deadline());
+        let value = value.extended(policy.past_expiry);
+        let now = cache.clock.moment();
+        if value.deadline().is_some_and(|end| end.has_passed(&now)) {
+            return Err(over());
+        }
+        cache.slot.land(self.number, value.clone(), schedule, now);
+        Ok(value)
+    }
+}
+
+impl<S: Load<V>, V: Cacheable> Drop for Landing<S, V> {
+    fn drop(&mut self) {
+        if self.landed {
+            return;
+        }
+        let Some(cache) = self.cache.upgrade() else {
+            return;
+        };
+        if std::thread::panicking() {
+            let now = cache.clock.moment();
+            cache.slot.fail(self.number, panicked(), &now);
+        } else {
+            cache.slot.lose(self.number);
+        }
+    }
+}
+
+/// The answer of a load's task.
+pub(super) struct LoadTask<V> {
+    task: JoinHandle<Result<V, AuthError>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Failure {
+    Source(AuthError),
+    RuntimeStopped,
+}
+
+impl<V> Future for LoadTask<V> {
+    type Output = Result<V, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.task).poll(cx)) {
+            Ok(answer) => answer.map_err(Failure::Source),
+            Err(error) if error.is_panic() => Err(Failure::Source(panicked())),
+            Err(_) => Err(Failure::RuntimeStopped),
+        })
+    }
+}
+
+fn no_runtime() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Configuration,
+        "`Cached` loads on a tokio task, and there is no tokio runtime here that runs: send the \
+         request from inside one",
+    )
+}
+
+/// A tokio timer. A runtime cannot be asked whether it has any: tokio panics over one that has none.
+pub(super) fn timer(after: Duration) -> Result<Pin<Box<Sleep>>, AuthError> {
+    catch_unwind(|| Box::pin(sleep(after))).map_err(|_| {
+        AuthError::new(
+            AuthErrorKind::Configuration,
+            "`Cached` needs the tokio runtime's timer: call `enable_time` or `enable_all` where the \
+             runtime is built",
+        )
+    })
+}
+
+/// The panic's text is not ours to repeat: it may hold anything.
+fn panicked() -> AuthError {
+    AuthError::transient("the source panicked")
+}
+
+fn abandoned() -> AuthError {
+    AuthError::transient("the cache was dropped while it loaded")
+}

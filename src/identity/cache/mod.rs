@@ -1,0 +1,26 @@
+//! `Cached`: one credential for many requests, renewed behind them.
+//!
+//! ```text
+//! cached    the type, over tokio: reads, loads, clones
+//!   future    a caller that waits
+//!   flight    a load on a task of its own
+//! builder   the numbers, as settings
+//! slot      the decisions, without tasks, timers or I/O
+//!   policy    the numbers, and what follows from them
+//!   status    how it is doing
+//!   sync      what the slot is made of
+//! ```
+
+mod builder;
+mod cached;
+mod flight;
+mod future;
+mod policy;
+mod slot;
+mod status;
+mod sync;
+
+pub use builder::CachedBuilder;
+pub use cached::Cached;
+pub use future::CachedFuture;
+pub use status::CacheStatus;

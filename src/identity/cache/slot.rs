@@ -1,0 +1,409 @@
+//! What a cache knows, and what happens to it: the decisions, without tasks, timers or I/O.
+//!
+//! | the credential | a load is under way | backing off | neither |
+//! |---|---|---|---|
+//! | is fresh | serve | serve | serve |
+//! | in its advisory window | serve | serve | load, serve |
+//! | in its mandatory window | wait a little, then serve | serve | load, wait a little, then serve |
+//! | is over, or there is none | wait | the failure again | load, wait |
+//!
+//! Loads are numbered. One lands only if no later one has, and if nothing was invalidated since it
+//! began.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::policy::{Policy, REJECTED_SOON, Schedule, Stage};
+use super::status::CacheStatus;
+use super::sync::{AtomicI64, Current, Mutex, MutexGuard, Ordering};
+use crate::clock::{Moment, Monotonic};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::load::Cacheable;
+
+pub(super) struct Slot<V, F> {
+    policy: Policy,
+    current: Current<Generation<V>>,
+    /// Until when there is nothing to do in an advisory window: a load is under way, or one has
+    /// failed. Only a hint that saves the lock.
+    quiet_until: AtomicI64,
+    /// Never held across an await, nor while foreign code runs.
+    ledger: Mutex<Ledger<F>>,
+}
+
+/// A credential and what is known about it.
+struct Generation<V> {
+    value: V,
+    number: u64,
+    landed: Moment,
+    schedule: Schedule,
+}
+
+struct Ledger<F> {
+    /// How many loads there have been.
+    started: u64,
+    /// Loads up to this number do not land any more.
+    floor: u64,
+    /// Loads up to this number answer nobody any more either.
+    invalidated: u64,
+    flight: Option<Flight<F>>,
+    hold: Option<Hold>,
+    rejections: Rejections,
+    refreshes: u64,
+    failures: u64,
+    failures_in_a_row: u32,
+}
+
+/// A load under way.
+struct Flight<F> {
+    number: u64,
+    since: Monotonic,
+    handle: F,
+}
+
+/// A failure, and for how long it is the answer.
+struct Hold {
+    error: AuthError,
+    /// While there is a credential.
+    warm: Monotonic,
+    /// Where there is none, or not for long.
+    cold: Monotonic,
+}
+
+struct Rejections {
+    /// The last generation that was rejected.
+    number: u64,
+    /// How many generations in a row never worked.
+    in_a_row: u32,
+    /// Until when a rejected generation stays.
+    hold: Monotonic,
+}
+
+/// What a caller is to do.
+pub(super) enum Turn<V, F> {
+    Serve(V),
+    Refuse(AuthError),
+    Wait(Ticket<V, F>),
+}
+
+/// A place among those who wait for a load.
+pub(super) struct Ticket<V, F> {
+    pub(super) number: u64,
+    pub(super) handle: F,
+    pub(super) patience: Duration,
+    /// What to go on with if the load fails or takes too long.
+    pub(super) fallback: Option<V>,
+}
+
+impl<V: Cacheable, F: Clone> Slot<V, F> {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            current: Current::empty(),
+            quiet_until: AtomicI64::new(Monotonic::MIN.as_nanos()),
+            ledger: Mutex::new(Ledger {
+                started: 0,
+                floor: 0,
+                invalidated: 0,
+                flight: None,
+                hold: None,
+                rejections: Rejections {
+                    number: 0,
+                    in_a_row: 0,
+                    hold: Monotonic::MIN,
+                },
+                refreshes: 0,
+                failures: 0,
+                failures_in_a_row: 0,
+            }),
+        }
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The warm path: what is at hand, if there is nothing else to do. Takes no lock, and reads no
+    /// clock for a credential that never ends.
+    #[inline]
+    pub(super) fn look(&self, now: impl FnOnce() -> Moment) -> Option<V> {
+        self.current.read(|generation| {
+            let generation = generation?;
+            if generation.schedule.is_timed() {
+                let now = now();
+                if !generation.schedule.is_fresh(&now) && !self.is_attended(generation, &now) {
+                    return None;
+                }
+            }
+            Some(generation.value.clone())
+        })
+    }
+
+    #[cold]
+    fn is_attended(&self, generation: &Generation<V>, now: &Moment) -> bool {
+        generation.schedule.stage(now) == Stage::Advisory
+            && now.monotonic.as_nanos() < self.quiet_until.load(Ordering::Relaxed)
+    }
+
+    /// Everything but the warm path. `launch` is given a load's number and starts it.
+    pub(super) fn attend(
+        &self,
+        now: &Moment,
+        launch: impl FnOnce(u64) -> Result<F, AuthError>,
+    ) -> Turn<V, F> {
+        // Dropped after the lock is free again.
+        let overdue;
+        let mut ledger = self.lock();
+        // A load may have landed since the caller looked.
+        let generation = self.current.get();
+        let stage = generation
+            .as_ref()
+            .map_or(Stage::Over, |generation| generation.schedule.stage(now));
+        let value = match (&generation, stage) {
+            (Some(generation), Stage::Fresh) => return Turn::Serve(generation.value.clone()),
+            (Some(generation), Stage::Advisory | Stage::Mandatory) => {
+                Some(generation.value.clone())
+            }
+            (None, _) | (_, Stage::Over) => None,
+        };
+
+        // Nobody need have waited for all of that time: callers have timeouts of their own.
+        overdue = ledger
+            .flight
+            .take_if(|flight| now.monotonic.since(flight.since) >= self.policy.load_timeout);
+        if overdue.is_some() {
+            self.note_failure(&mut ledger, late(self.policy.load_timeout), now);
+        }
+        let flight = match ledger.flight.take() {
+            Some(flight) => flight,
+            None => {
+                let until = |hold: &Hold| match stage {
+                    Stage::Advisory => hold.warm,
+                    _ => hold.cold,
+                };
+                if let Some(hold) = &ledger.hold
+                    && now.monotonic < until(hold)
+                {
+                    return match value {
+                        Some(value) => Turn::Serve(value),
+                        None => Turn::Refuse(hold.error.clone()),
+                    };
+                }
+                let number = ledger.started + 1;
+                match launch(number) {
+                    Ok(handle) => {
+                        ledger.started = number;
+                        self.hush(now.monotonic.saturating_add(self.policy.load_timeout));
+                        Flight {
+                            number,
+                            since: now.monotonic,
+                            handle,
+                        }
+                    }
+                    // Outside a runtime, say: no reason not to send what is valid.
+                    Err(error) => return value.map_or(Turn::Refuse(error), Turn::Serve),
+                }
+            }
+        };
+        let patience = match (&generation, &value) {
+            (Some(generation), Some(_)) => {
+                self.patience(&generation.schedule, flight.since, stage, now)
+            }
+            _ => self.policy.load_timeout,
+        };
+        let turn = match value {
+            Some(value) if patience.is_zero() => Turn::Serve(value),
+            fallback => Turn::Wait(Ticket {
+                number: flight.number,
+                handle: flight.handle.clone(),
+                patience,
+                fallback,
+            }),
+        };
+        ledger.flight = Some(flight);
+        turn
+    }
+
+    /// How long to wait for something newer than a credential that is valid still. No longer than
+    /// the setting *for one load*, whenever the caller came; and for at most half of what is left,
+    /// or the credential would end with the waiting.
+    fn patience(
+        &self,
+        schedule: &Schedule,
+        since: Monotonic,
+        stage: Stage,
+        now: &Moment,
+    ) -> Duration {
+        let (Stage::Mandatory, Some(wait), Some(end)) = (stage, schedule.wait, schedule.end) else {
+            return Duration::ZERO;
+        };
+        let waited = now.monotonic.since(since).min(wait.past(now));
+        let rest = self.policy.mandatory_wait.saturating_sub(waited);
+        rest.min(end.left(now) / 2)
+    }
+
+    /// Stores what load `number` brought, and makes room for the next load, in one step: in between, a
+    /// value that has just been rejected could be had once more from the load it came with.
+    pub(super) fn land(&self, number: u64, value: V, schedule: Schedule, now: Moment) {
+        let mut ledger = self.lock();
+        let flight = ledger.flight.take_if(|flight| flight.number == number);
+        if number > ledger.floor {
+            ledger.floor = number;
+            ledger.refreshes += 1;
+            ledger.failures_in_a_row = 0;
+            ledger.hold = None;
+            self.hush(Monotonic::MIN);
+            self.current.set(Some(Arc::new(Generation {
+                value,
+                number,
+                landed: now,
+                schedule,
+            })));
+        }
+        drop(ledger);
+        drop(flight);
+    }
+
+    /// Load `number` failed. The failure of one that has been given up already says nothing new.
+    pub(super) fn fail(&self, number: u64, error: AuthError, now: &Moment) {
+        let mut ledger = self.lock();
+        let flight = ledger.flight.take_if(|flight| flight.number == number);
+        if flight.is_some() {
+            self.note_failure(&mut ledger, error, now);
+        }
+        drop(ledger);
+        drop(flight);
+    }
+
+    /// Load `number` came to nothing, by nobody's fault: its runtime stopped.
+    pub(super) fn lose(&self, number: u64) {
+        let mut ledger = self.lock();
+        let flight = ledger.flight.take_if(|flight| flight.number == number);
+        if flight.is_some() {
+            self.hush(Monotonic::MIN);
+        }
+        drop(ledger);
+        drop(flight);
+    }
+
+    fn note_failure(&self, ledger: &mut Ledger<F>, error: AuthError, now: &Moment) {
+        ledger.failures += 1;
+        ledger.failures_in_a_row = ledger.failures_in_a_row.saturating_add(1);
+        let (warm, cold) = self.policy.hold(ledger.failures_in_a_row, &error);
+        let warm = now.monotonic.saturating_add(warm);
+        ledger.hold = Some(Hold {
+            error,
+            warm,
+            cold: now.monotonic.saturating_add(cold),
+        });
+        self.hush(warm);
+    }
+
+    /// Evicts `rejected`, if it is the current value, and if the last one that was rejected has not
+    /// only just been replaced: a server that rejects everything is no reason to load again and again.
+    pub(super) fn reject(&self, rejected: &V, now: &Moment) {
+        let is_current = |generation: Option<&Generation<V>>| {
+            generation.is_some_and(|generation| generation.value.is_same(rejected))
+        };
+        if !self.current.read(is_current) {
+            return;
+        }
+        let mut ledger = self.lock();
+        let Some(generation) = self.current.get().filter(|g| is_current(Some(g))) else {
+            return;
+        };
+        let rejections = &mut ledger.rejections;
+        if rejections.number != generation.number {
+            rejections.number = generation.number;
+            let age = now.monotonic.since(generation.landed.monotonic);
+            rejections.in_a_row = match age < REJECTED_SOON {
+                true => rejections.in_a_row.saturating_add(1),
+                false => 1,
+            };
+        }
+        if now.monotonic >= rejections.hold {
+            let hold = self.policy.rejected(rejections.in_a_row);
+            rejections.hold = now.monotonic.saturating_add(hold);
+            self.current.set(None);
+        }
+        drop(ledger);
+    }
+
+    /// Forgets everything: the value, failures, and what a load under way will bring, which is
+    /// returned.
+    pub(super) fn invalidate(&self) -> Option<F> {
+        let mut ledger = self.lock();
+        ledger.floor = ledger.started;
+        ledger.invalidated = ledger.started;
+        ledger.hold = None;
+        ledger.failures_in_a_row = 0;
+        ledger.rejections.in_a_row = 0;
+        ledger.rejections.hold = Monotonic::MIN;
+        self.hush(Monotonic::MIN);
+        let old = self.current.get();
+        self.current.set(None);
+        let flight = ledger.flight.take();
+        drop(ledger);
+        drop(old);
+        flight.map(|flight| flight.handle)
+    }
+
+    /// Whether the answer of load `number` is nobody's any more.
+    pub(super) fn is_invalidated(&self, number: u64) -> bool {
+        number <= self.lock().invalidated
+    }
+
+    pub(super) fn status(&self, now: &Moment) -> CacheStatus {
+        let ledger = self.lock();
+        let generation = self.current.get();
+        let generation = generation
+            .as_deref()
+            .filter(|generation| generation.schedule.stage(now) != Stage::Over);
+        CacheStatus {
+            ready: generation.is_some(),
+            expires_in: generation
+                .and_then(|generation| generation.schedule.expiry)
+                .map(|expiry| expiry.left(now)),
+            age: generation.map(|g| now.monotonic.since(g.landed.monotonic)),
+            refreshing: ledger.flight.is_some(),
+            refreshes: ledger.refreshes,
+            failures: ledger.failures,
+            failures_in_a_row: ledger.failures_in_a_row,
+            last_error: match ledger.failures_in_a_row {
+                0 => None,
+                _ => ledger.hold.as_ref().map(|hold| hold.error.clone()),
+            },
+        }
+    }
+
+    fn hush(&self, until: Monotonic) {
+        self.quiet_until.store(until.as_nanos(), Ordering::Relaxed);
+    }
+}
+
+impl<V, F> Slot<V, F> {
+    /// The load under way, if there is one, which it then is no more.
+    pub(super) fn close(&self) -> Option<F> {
+        self.lock().flight.take().map(|flight| flight.handle)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger<F>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a load that takes too long ends in, for those who wait for it.
+pub(super) fn late(timeout: Duration) -> AuthError {
+    AuthError::transient(format!(
+        "the source has not answered within {} seconds",
+        timeout.as_secs_f64()
+    ))
+}
+
+/// What is returned for a credential that is over when it comes.
+pub(super) fn over() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Expired,
+        "the source returned a credential that has expired already: check the source, and this \
+         machine's clock",
+    )
+}
