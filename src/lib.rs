@@ -104,10 +104,10 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
-//! | `cache` | yes | [`Cached`]: tokens and credentials fetched once, on tokio |
+//! | `cache` | yes | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
 //! | `tracing` | | an event, without secrets, when a request is out of scope |
-//! | `test-util` | | [`ManualClock`] |
+//! | `test-util` | | [`ManualClock`]; lives are then counted by tokio's clock, which tests can pause |
 //!
 //! API keys and bearer tokens need no feature. No feature picks an HTTP client.
 
@@ -134,7 +134,7 @@ pub use clock::ManualClock;
 pub use error::{AuthError, AuthErrorKind, BoxError};
 #[cfg(feature = "cache")]
 #[doc(inline)]
-pub use identity::{CacheStatus, Cached, CachedBuilder};
+pub use identity::{CacheStatus, Cached, CachedBuilder, TokenFile};
 #[cfg(feature = "sigv4")]
 #[doc(inline)]
 pub use identity::{CredentialsSource, IntoCredentialsSource};

@@ -40,6 +40,7 @@ mod smithy_js;
 
 // Identities.
 mod cache;
+mod token_file;
 
 // Against servers that others wrote.
 mod loopback;

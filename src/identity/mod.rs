@@ -8,6 +8,8 @@ mod cache;
 #[cfg(feature = "sigv4")]
 mod credentials;
 #[cfg(feature = "cache")]
+mod file;
+#[cfg(feature = "cache")]
 mod load;
 mod source;
 mod token;
@@ -16,6 +18,8 @@ mod token;
 pub use cache::{CacheStatus, Cached, CachedBuilder, CachedFuture};
 #[cfg(feature = "sigv4")]
 pub use credentials::{CredentialsSource, IntoCredentialsSource};
+#[cfg(feature = "cache")]
+pub use file::{ReadToken, TokenFile};
 #[cfg(feature = "cache")]
 pub use load::{Cacheable, Load};
 pub use source::{TokenFn, TokenFuture, TokenSource, token_fn};

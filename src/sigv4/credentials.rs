@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 #[cfg(feature = "cache")]
 use std::time::Duration;
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use http::HeaderValue;
 
+use super::key::SigningKeys;
+use super::options::SigningScope;
 use crate::clock::{Deadline, Moment};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::secret::{check_visible, sensitive_header};
@@ -33,9 +36,9 @@ pub struct SigningCredentials {
     deadline: Option<Deadline>,
 }
 
-#[derive(Clone)]
 struct Inner {
     credentials: Credentials,
+    keys: SigningKeys,
     security_token: Option<HeaderValue>,
 }
 
@@ -68,6 +71,7 @@ impl SigningCredentials {
         Ok(Self {
             inner: Arc::new(Inner {
                 credentials,
+                keys: SigningKeys::new(),
                 security_token,
             }),
             deadline: None,
@@ -84,8 +88,15 @@ impl SigningCredentials {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    pub(super) fn secret(&self) -> &str {
-        self.inner.credentials.secret_access_key()
+    /// Uses the signing key for `date` (`20150830`, the day of `time`) and `scope`.
+    pub(super) fn with_signing_key<R>(
+        &self,
+        date: (&str, SystemTime),
+        scope: &SigningScope,
+        sign: impl FnOnce(&[u8]) -> R,
+    ) -> R {
+        let secret = self.inner.credentials.secret_access_key();
+        self.inner.keys.with(secret, date, scope, sign)
     }
 
     pub(super) fn security_token(&self) -> Option<&HeaderValue> {

@@ -84,6 +84,7 @@
 
 mod canonical;
 mod credentials;
+mod key;
 mod options;
 mod signer;
 

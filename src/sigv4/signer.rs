@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::v4::calculate_signature;
 use http::{HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -102,8 +102,9 @@ impl Signer {
         let credential_scope = format!("{date}/{region}/{service}/aws4_request");
         let hash = PayloadHash::Sha256(Sha256::digest(&request.text).into());
         let string_to_sign = format!("{ALGORITHM}\n{date_time}\n{credential_scope}\n{hash}");
-        let key = generate_signing_key(credentials.secret(), time, region, service);
-        let signature = calculate_signature(key, string_to_sign.as_bytes());
+        let signature = credentials.with_signing_key((date, time), &self.scope, |key| {
+            calculate_signature(key, string_to_sign.as_bytes())
+        });
         let mut authorization = header_value(&format!(
             "{ALGORITHM} Credential={}/{credential_scope}, SignedHeaders={}, Signature={signature}",
             credentials.access_key_id(),

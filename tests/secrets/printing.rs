@@ -6,8 +6,8 @@ use futures::FutureExt as _;
 use tower_client_auth::layer::HeadOnly;
 use tower_client_auth::sigv4::{Signer, SigningOptions};
 use tower_client_auth::{
-    Applied, AuthBody, CloneBody, DropCredentials, ManualClock, Need, Passthrough, TokenStyle,
-    Verdict,
+    Applied, AuthBody, CloneBody, DropCredentials, ManualClock, Need, Passthrough, TokenFile,
+    TokenStyle, Verdict,
 };
 
 use super::*;
@@ -52,9 +52,30 @@ async fn no_type_prints_a_secret() {
     print(&function.token());
     let cached = Cached::new(function);
     print(&cached);
+    print(&cached.status());
     print(&cached.token());
     print(&cached.token().await.expect("a token"));
     print(&cached.token());
+    print(&cached.status());
+    print(&Cached::builder(|| async { Ok(TOKEN) }));
+    let file = std::env::temp_dir().join(format!("printed-token-{}", std::process::id()));
+    std::fs::write(&file, TOKEN).expect("a file");
+    let source = TokenFile::new(&file);
+    print(&source);
+    print(&source.token());
+    print(&source.token().await.expect("a token"));
+    print(&source);
+    // Not text, though it begins like it; then too long.
+    for content in [
+        [TOKEN.as_bytes(), &[0xff]].concat(),
+        TOKEN.repeat(100_000).into(),
+    ] {
+        std::fs::write(&file, content).expect("a file");
+        let error = source.token().await.expect_err("unusable");
+        print(&error);
+        output.error(&error);
+    }
+    std::fs::remove_file(&file).expect("the file");
 
     let credentials = SigningCredentials::new(credentials()).expect("credentials");
     print(&credentials);

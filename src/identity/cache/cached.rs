@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::CachedBuilder;
 use super::flight::Flight;
@@ -111,6 +112,15 @@ impl<S: Load<Token>> Cached<S, Token> {
     /// Caches the tokens of `source`, by the numbers above.
     pub fn new(source: S) -> Self {
         Self::over(source, Policy::default(), Clock::system(), None)
+    }
+
+    /// The same, renewed at least every `period`.
+    pub(in crate::identity) fn refreshing(source: S, period: Duration) -> Self {
+        let policy = Policy {
+            refresh_every: Some(period),
+            ..Policy::default()
+        };
+        Self::over(source, policy, Clock::system(), None)
     }
 
     /// Caches the tokens of `source`, by numbers of your own.
