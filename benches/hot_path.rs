@@ -5,12 +5,14 @@
 //! contestant over freshly built requests, in rotating order, so that a noisy machine slows all of
 //! them alike.
 
+mod harness;
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use criterion::{BatchSize, Criterion};
@@ -140,46 +142,30 @@ const ROUNDS: usize = 20_000;
 const BATCH: usize = 64;
 
 fn interleaved(contestants: &mut [Contestant]) {
-    let mut times: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); contestants.len()];
-    for round in 0..ROUNDS {
-        for turn in 0..contestants.len() {
-            let at = (turn + round) % contestants.len();
-            let batch: Vec<_> = (0..BATCH).map(|_| request()).collect();
-            let start = now();
-            for request in batch {
-                (contestants[at].call)(request);
-            }
-            times[at].push(start.elapsed().as_nanos() as f64 / BATCH as f64);
+    let times = harness::interleave(ROUNDS, contestants.len(), |at| {
+        let batch: Vec<_> = (0..BATCH).map(|_| request()).collect();
+        let start = harness::now();
+        for request in batch {
+            (contestants[at].call)(request);
         }
-    }
+        start.elapsed().as_nanos() as f64 / BATCH as f64
+    });
     let index = |name: &str| {
         let found = contestants.iter().position(|c| c.name == name);
         found.expect("a contestant of that name")
     };
     let mut table =
         String::from("whole call around a no-op service, medians of interleaved rounds\n");
-    for (contestant, times) in contestants.iter().zip(&times) {
-        let ns = median(times.clone());
+    for (at, contestant) in contestants.iter().enumerate() {
+        let ns = times.median(at);
         writeln!(table, "  {:<30} {ns:>7.0} ns", contestant.name).expect("a string");
     }
     for (ours, peer, most) in PAIRS {
-        let (ours_at, peer_at) = (index(ours), index(peer));
-        let ratios = times[ours_at].iter().zip(&times[peer_at]);
-        let ratio = median(ratios.map(|(a, b)| a / b).collect());
+        let ratio = times.ratio(index(ours), index(peer));
         let bound = most.map_or(String::new(), |most| format!(" (at most {most:.1})"));
         writeln!(table, "  {ours} = {ratio:.2} × {peer}{bound}").expect("a string");
     }
     println!("{table}");
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn main() {

@@ -1,0 +1,47 @@
+//! What the benchmarks share: contestants that take turns.
+//!
+//! Every round times every contestant, in rotating order, so that a noisy machine slows all of them
+//! alike; ratios are taken within a round.
+
+use std::time::Instant;
+
+/// The times of every contestant, round by round.
+pub(crate) struct Times(Vec<Vec<f64>>);
+
+/// Lets `contestants` take turns for that many rounds; `time` takes the time of one of them.
+pub(crate) fn interleave(
+    rounds: usize,
+    contestants: usize,
+    mut time: impl FnMut(usize) -> f64,
+) -> Times {
+    let mut times: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); contestants];
+    for round in 0..rounds {
+        for turn in 0..contestants {
+            let at = (turn + round) % contestants;
+            times[at].push(time(at));
+        }
+    }
+    Times(times)
+}
+
+impl Times {
+    pub(crate) fn median(&self, at: usize) -> f64 {
+        median(self.0[at].clone())
+    }
+
+    /// The median of what `ours` took in relation to `peer` in the same round.
+    pub(crate) fn ratio(&self, ours: usize, peer: usize) -> f64 {
+        let ratios = self.0[ours].iter().zip(&self.0[peer]);
+        median(ratios.map(|(a, b)| a / b).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
