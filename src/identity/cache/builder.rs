@@ -16,17 +16,18 @@ pub struct CachedBuilder<S, V> {
     source: S,
     policy: Policy,
     clock: Clock,
-    finish: Option<bool>,
     _value: PhantomData<fn() -> V>,
 }
 
 impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
     pub(super) fn new(source: S) -> Self {
         Self {
+            policy: Policy {
+                finish: source.must_finish(),
+                ..Policy::default()
+            },
             source,
-            policy: Policy::default(),
             clock: Clock::system(),
-            finish: None,
             _value: PhantomData,
         }
     }
@@ -108,7 +109,7 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
     /// use. The load timeout still bounds it. What the source says
     /// ([`must_finish`](crate::TokenSource::must_finish)) by default.
     pub fn finish_loads(mut self, finish: bool) -> Self {
-        self.finish = Some(finish);
+        self.policy.finish = finish;
         self
     }
 
@@ -146,12 +147,7 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
                 return Err(misset(setting, "has a first pause above the longest"));
             }
         }
-        Ok(Cached::over(
-            self.source,
-            self.policy,
-            self.clock,
-            self.finish,
-        ))
+        Ok(Cached::over(self.source, self.policy, self.clock))
     }
 }
 

@@ -10,7 +10,7 @@ use super::future::CachedFuture;
 use super::policy::Policy;
 use super::slot::{Slot, Turn};
 use super::status::CacheStatus;
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::error::AuthError;
 use crate::identity::load::{Cacheable, Load};
 use crate::identity::source::TokenSource;
@@ -111,16 +111,21 @@ pub struct Cached<S, V = Token> {
 impl<S: Load<Token>> Cached<S, Token> {
     /// Caches the tokens of `source`, by the numbers above.
     pub fn new(source: S) -> Self {
-        Self::over(source, Policy::default(), Clock::system(), None)
+        let policy = Policy {
+            finish: source.must_finish(),
+            ..Policy::default()
+        };
+        Self::over(source, policy, Clock::system())
     }
 
     /// The same, renewed at least every `period`.
     pub(in crate::identity) fn refreshing(source: S, period: Duration) -> Self {
         let policy = Policy {
             refresh_every: Some(period),
+            finish: source.must_finish(),
             ..Policy::default()
         };
-        Self::over(source, policy, Clock::system(), None)
+        Self::over(source, policy, Clock::system())
     }
 
     /// Caches the tokens of `source`, by numbers of your own.
@@ -160,7 +165,7 @@ where
     /// # Ok::<(), tower_client_auth::AuthError>(())
     /// ```
     pub fn credentials(provider: P) -> Self {
-        Self::over(provider, Policy::default(), Clock::system(), None)
+        Self::over(provider, Policy::default(), Clock::system())
     }
 
     /// Caches the credentials of a provider by numbers of your own.
@@ -182,10 +187,9 @@ where
 }
 
 impl<S: Load<V>, V: Cacheable> Cached<S, V> {
-    pub(super) fn over(source: S, policy: Policy, clock: Clock, finish: Option<bool>) -> Self {
+    pub(super) fn over(source: S, policy: Policy, clock: Clock) -> Self {
         Self {
             state: Arc::new(State {
-                finish: finish.unwrap_or_else(|| source.must_finish()),
                 source: Arc::new(source),
                 clock,
                 slot: Slot::new(policy),
@@ -207,11 +211,9 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     /// that the cache cannot know of. The next request loads anew; requests that wait now get what
     /// that load brings.
     pub fn invalidate(&self) {
-        let flight = self.state.slot.invalidate();
-        if let Some(flight) = flight
-            && !self.state.finish
-        {
-            flight.abort();
+        let flights = self.state.slot.invalidate();
+        if !self.state.slot.policy().finish {
+            flights.iter().for_each(Flight::abort);
         }
     }
 
@@ -228,7 +230,7 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     fn get(&self) -> CachedFuture<S, V> {
         match self.state.at_hand() {
             Some(value) => CachedFuture::done(Ok(value)),
-            None => self.state.join(),
+            None => self.state.join(None),
         }
     }
 
@@ -269,7 +271,7 @@ impl<S: Load<Token>> TokenSource for Cached<S, Token> {
     }
 
     fn must_finish(&self) -> bool {
-        self.state.finish
+        self.state.slot.policy().finish
     }
 
     fn rejected(&self, token: &Token) {
@@ -303,19 +305,17 @@ pub(super) struct State<S, V> {
     pub(super) source: Arc<S>,
     pub(super) clock: Clock,
     pub(super) slot: Slot<V, Flight<V>>,
-    /// Whether loads are let finish that nobody waits for.
-    finish: bool,
 }
 
 impl<S: Load<V>, V: Cacheable> State<S, V> {
     #[inline]
-    fn at_hand(&self) -> Option<V> {
+    pub(super) fn at_hand(&self) -> Option<V> {
         self.slot.look(|| self.clock.moment_roughly())
     }
 
     /// Waits for the load under way, or starts one, or does with what there is.
     #[cold]
-    pub(super) fn join(self: &Arc<Self>) -> CachedFuture<S, V> {
+    pub(super) fn join(self: &Arc<Self>, until: Option<Monotonic>) -> CachedFuture<S, V> {
         let now = self.clock.moment();
         match self
             .slot
@@ -323,7 +323,7 @@ impl<S: Load<V>, V: Cacheable> State<S, V> {
         {
             Turn::Serve(value) => CachedFuture::done(Ok(value)),
             Turn::Refuse(error) => CachedFuture::done(Err(error)),
-            Turn::Wait(ticket) => CachedFuture::waiting(Arc::clone(self), ticket),
+            Turn::Wait(ticket) => CachedFuture::waiting(Arc::clone(self), ticket, &now, until),
         }
     }
 
@@ -338,10 +338,8 @@ impl<S: Load<V>, V: Cacheable> State<S, V> {
 
 impl<S, V> Drop for State<S, V> {
     fn drop(&mut self) {
-        if let Some(flight) = self.slot.close()
-            && !self.finish
-        {
-            flight.abort();
+        if !self.slot.policy().finish {
+            self.slot.close().iter().for_each(Flight::abort);
         }
     }
 }

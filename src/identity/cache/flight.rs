@@ -146,7 +146,11 @@ impl<S: Load<V>, V: Cacheable> Landing<S, V> {
         if value.deadline().is_some_and(|end| end.has_passed(&now)) {
             return Err(over());
         }
-        cache.slot.land(self.number, value.clone(), schedule, now);
+        let needless = cache.slot.land(self.number, value.clone(), schedule, now);
+        if let Some(needless) = needless {
+            // Those who wait for it find this value.
+            needless.abort();
+        }
         Ok(value)
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 use super::cached::State;
 use super::flight::{Failure, Flight, timer};
 use super::slot::{Ticket, late};
+use crate::clock::{Moment, Monotonic};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
 
@@ -31,6 +32,8 @@ struct Waiting<S, V> {
     cache: Arc<State<S, V>>,
     ticket: Ticket<V, Flight<V>>,
     patience: Pin<Box<Sleep>>,
+    /// When this caller has waited for long enough, be it for several loads.
+    until: Monotonic,
     restarts: u8,
 }
 
@@ -51,7 +54,13 @@ impl<S, V> CachedFuture<S, V> {
 }
 
 impl<S: Load<V>, V: Cacheable> CachedFuture<S, V> {
-    pub(super) fn waiting(cache: Arc<State<S, V>>, ticket: Ticket<V, Flight<V>>) -> Self {
+    /// Waits for a load: until then at most, if it has waited for another one before.
+    pub(super) fn waiting(
+        cache: Arc<State<S, V>>,
+        ticket: Ticket<V, Flight<V>>,
+        now: &Moment,
+        until: Option<Monotonic>,
+    ) -> Self {
         if ticket.handle.is_this_task() {
             return Self::done(ticket.fallback.ok_or_else(|| {
                 AuthError::new(
@@ -61,12 +70,18 @@ impl<S: Load<V>, V: Cacheable> CachedFuture<S, V> {
                 )
             }));
         }
-        match timer(ticket.patience) {
+        let timeout = cache.slot.policy().load_timeout;
+        let until = until
+            // It was not polled in time, for which it is not to blame: a machine that slept.
+            .filter(|until| *until > now.monotonic)
+            .unwrap_or_else(|| now.monotonic.saturating_add(timeout));
+        match timer(ticket.patience.min(until.since(now.monotonic))) {
             Ok(patience) => Self {
                 state: Progress::Waiting(Box::new(Waiting {
                     cache,
                     ticket,
                     patience,
+                    until,
                     restarts: 0,
                 })),
             },
@@ -80,7 +95,7 @@ impl<S: Load<V>, V: Cacheable> Future for CachedFuture<S, V> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let (cache, restarts) = match &mut self.state {
+            let (cache, until, restarts) = match &mut self.state {
                 Progress::Done(answer) => {
                     return Poll::Ready(answer.take().unwrap_or_else(|| Err(lost())));
                 }
@@ -89,10 +104,14 @@ impl<S: Load<V>, V: Cacheable> Future for CachedFuture<S, V> {
                         self.state = Progress::Done(None);
                         return Poll::Ready(answer);
                     }
-                    None => (Arc::clone(&waiting.cache), waiting.restarts + 1),
+                    None => (
+                        Arc::clone(&waiting.cache),
+                        waiting.until,
+                        waiting.restarts + 1,
+                    ),
                 },
             };
-            self.state = match cache.join().state {
+            self.state = match cache.join(Some(until)).state {
                 Progress::Waiting(_) if restarts > MAX_RESTARTS => {
                     Progress::Done(Some(Err(lost())))
                 }
@@ -115,30 +134,36 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
             Poll::Ready(_) if slot.is_invalidated(number) => None,
             // This caller may come late to it: a machine that slept, a thread that was busy.
             Poll::Ready(Ok(value)) => self.cache.usable(value).map(Ok),
-            Poll::Ready(Err(Failure::Source(error))) => Some(self.fallback().ok_or(error)),
+            Poll::Ready(Err(Failure::Source(error))) => Some(self.best().ok_or(error)),
             Poll::Ready(Err(Failure::RuntimeStopped)) => {
                 slot.lose(number);
                 None
             }
             Poll::Pending => {
                 ready!(self.patience.as_mut().poll(cx));
+                let now = self.cache.clock.moment();
+                slot.expire(&now);
                 if slot.is_invalidated(number) {
                     None
-                } else if self.ticket.fallback.is_some() {
-                    self.fallback().map(Ok)
+                } else if let Some(value) = self.best() {
+                    Some(Ok(value))
                 } else {
-                    let error = late(self.ticket.patience);
-                    // The next caller starts afresh; if this load answers after all, its value counts.
-                    slot.fail(number, error.clone(), &self.cache.clock.moment());
-                    Some(Err(error))
+                    // Who came to this load late has time for another one.
+                    let timeout = self.cache.slot.policy().load_timeout;
+                    let enough = self.until.since(now.monotonic) < timeout / 2;
+                    enough.then(|| Err(late(timeout)))
                 }
             }
         })
     }
 
-    /// What to go on with, if it still may be used.
-    fn fallback(&mut self) -> Option<V> {
-        self.cache.usable(self.ticket.fallback.take()?)
+    /// What to go on with, if the load is of no use: what another one brought meanwhile, or what there
+    /// was before, unless that was rejected meanwhile.
+    fn best(&mut self) -> Option<V> {
+        let fallback = self.ticket.fallback.take();
+        let still = || fallback.filter(|value| self.cache.slot.holds(value));
+        let at_hand = self.cache.at_hand();
+        at_hand.or_else(|| self.cache.usable(still()?))
     }
 }
 
@@ -149,5 +174,8 @@ impl<S, V> fmt::Debug for CachedFuture<S, V> {
 }
 
 fn lost() -> AuthError {
-    AuthError::transient("the load was lost: its async runtime stopped")
+    AuthError::transient(
+        "the load came to nothing several times: its async runtime stopped, or the credential was \
+         invalidated or had expired by the time it was there",
+    )
 }

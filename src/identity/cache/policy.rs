@@ -80,6 +80,8 @@ pub(super) struct Policy {
     pub(super) refresh_every: Option<Duration>,
     pub(super) assumed_lifetime: Option<Duration>,
     pub(super) past_expiry: Duration,
+    /// Whether loads are let finish that nobody waits for.
+    pub(super) finish: bool,
 }
 
 impl Default for Policy {
@@ -96,6 +98,7 @@ impl Default for Policy {
             refresh_every: None,
             assumed_lifetime: None,
             past_expiry: Duration::ZERO,
+            finish: false,
         }
     }
 }
@@ -153,6 +156,15 @@ fn is_past(deadline: &Option<Deadline>, now: &Moment) -> bool {
 }
 
 impl Policy {
+    /// How long a load is under way before another one is started beside it. One that must finish is
+    /// given all the time there is: two of its kind would use the same refresh token.
+    pub(super) fn overdue(&self) -> Duration {
+        match self.finish {
+            true => self.load_timeout.saturating_mul(2),
+            false => self.load_timeout,
+        }
+    }
+
     /// The schedule of a credential that was asked for at `start` and says that it lasts until `end`.
     pub(super) fn schedule(&self, start: &Moment, end: Option<Deadline>) -> Schedule {
         let every = self.refresh_every.and_then(|every| {

@@ -46,6 +46,8 @@ struct Ledger<F> {
     /// Loads up to this number answer nobody any more either.
     invalidated: u64,
     flight: Option<Flight<F>>,
+    /// Loads that have been given up and may answer yet.
+    late: Vec<Flight<F>>,
     hold: Option<Hold>,
     rejections: Rejections,
     refreshes: u64,
@@ -89,6 +91,7 @@ pub(super) enum Turn<V, F> {
 pub(super) struct Ticket<V, F> {
     pub(super) number: u64,
     pub(super) handle: F,
+    /// How long to wait for this load: until it is overdue, or until the fallback is as good.
     pub(super) patience: Duration,
     /// What to go on with if the load fails or takes too long.
     pub(super) fallback: Option<V>,
@@ -105,6 +108,7 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
                 floor: 0,
                 invalidated: 0,
                 flight: None,
+                late: Vec::new(),
                 hold: None,
                 rejections: Rejections {
                     number: 0,
@@ -116,10 +120,6 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
                 failures_in_a_row: 0,
             }),
         }
-    }
-
-    pub(super) fn policy(&self) -> &Policy {
-        &self.policy
     }
 
     /// The warm path: what is at hand, if there is nothing else to do. Takes no lock, and reads no
@@ -150,8 +150,6 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         now: &Moment,
         launch: impl FnOnce(u64) -> Result<F, AuthError>,
     ) -> Turn<V, F> {
-        // Dropped after the lock is free again.
-        let overdue;
         let mut ledger = self.lock();
         // A load may have landed since the caller looked.
         let generation = self.current.get();
@@ -167,12 +165,7 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         };
 
         // Nobody need have waited for all of that time: callers have timeouts of their own.
-        overdue = ledger
-            .flight
-            .take_if(|flight| now.monotonic.since(flight.since) >= self.policy.load_timeout);
-        if overdue.is_some() {
-            self.note_failure(&mut ledger, late(self.policy.load_timeout), now);
-        }
+        self.give_up_overdue(&mut ledger, now);
         let flight = match ledger.flight.take() {
             Some(flight) => flight,
             None => {
@@ -192,7 +185,7 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
                 match launch(number) {
                     Ok(handle) => {
                         ledger.started = number;
-                        self.hush(now.monotonic.saturating_add(self.policy.load_timeout));
+                        self.hush(now.monotonic.saturating_add(self.policy.overdue()));
                         Flight {
                             number,
                             since: now.monotonic,
@@ -208,7 +201,10 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
             (Some(generation), Some(_)) => {
                 self.patience(&generation.schedule, flight.since, stage, now)
             }
-            _ => self.policy.load_timeout,
+            _ => {
+                let waited = now.monotonic.since(flight.since);
+                self.policy.overdue().saturating_sub(waited)
+            }
         };
         let turn = match value {
             Some(value) if patience.is_zero() => Turn::Serve(value),
@@ -243,10 +239,16 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
 
     /// Stores what load `number` brought, and makes room for the next load, in one step: in between, a
     /// value that has just been rejected could be had once more from the load it came with.
-    pub(super) fn land(&self, number: u64, value: V, schedule: Schedule, now: Moment) {
+    ///
+    /// Returns a load that is not needed any more: the one that was started when this one was late.
+    pub(super) fn land(&self, number: u64, value: V, schedule: Schedule, now: Moment) -> Option<F> {
         let mut ledger = self.lock();
-        let flight = ledger.flight.take_if(|flight| flight.number == number);
+        let flight = ledger.take(number);
+        let mut needless = None;
         if number > ledger.floor {
+            if !self.policy.finish {
+                needless = ledger.flight.take();
+            }
             ledger.floor = number;
             ledger.refreshes += 1;
             ledger.failures_in_a_row = 0;
@@ -261,12 +263,13 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         }
         drop(ledger);
         drop(flight);
+        needless.map(|flight| flight.handle)
     }
 
     /// Load `number` failed. The failure of one that has been given up already says nothing new.
     pub(super) fn fail(&self, number: u64, error: AuthError, now: &Moment) {
         let mut ledger = self.lock();
-        let flight = ledger.flight.take_if(|flight| flight.number == number);
+        let flight = ledger.take(number);
         if flight.is_some() {
             self.note_failure(&mut ledger, error, now);
         }
@@ -277,12 +280,31 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
     /// Load `number` came to nothing, by nobody's fault: its runtime stopped.
     pub(super) fn lose(&self, number: u64) {
         let mut ledger = self.lock();
-        let flight = ledger.flight.take_if(|flight| flight.number == number);
+        let flight = ledger.take(number);
         if flight.is_some() {
             self.hush(Monotonic::MIN);
         }
         drop(ledger);
         drop(flight);
+    }
+
+    /// Makes room for another load if the one under way has had its time. If it answers after all, its
+    /// value counts.
+    pub(super) fn expire(&self, now: &Moment) {
+        self.give_up_overdue(&mut self.lock(), now);
+    }
+
+    fn give_up_overdue(&self, ledger: &mut Ledger<F>, now: &Moment) {
+        let timeout = self.policy.overdue();
+        let age = |flight: &Flight<F>| now.monotonic.since(flight.since);
+        let Some(overdue) = ledger.flight.take_if(|flight| age(flight) >= timeout) else {
+            return;
+        };
+        // A load that is older than that has ended, or its runtime has.
+        let over = timeout.saturating_mul(3);
+        ledger.late.retain(|flight| age(flight) < over);
+        ledger.late.push(overdue);
+        self.note_failure(ledger, late(self.policy.load_timeout), now);
     }
 
     fn note_failure(&self, ledger: &mut Ledger<F>, error: AuthError, now: &Moment) {
@@ -298,17 +320,22 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         self.hush(warm);
     }
 
+    /// Whether `value` is the current one, and not just the same text.
+    pub(super) fn holds(&self, value: &V) -> bool {
+        self.current
+            .read(|current| current.is_some_and(|current| current.value.is_same(value)))
+    }
+
     /// Evicts `rejected`, if it is the current value, and if the last one that was rejected has not
     /// only just been replaced: a server that rejects everything is no reason to load again and again.
     pub(super) fn reject(&self, rejected: &V, now: &Moment) {
-        let is_current = |generation: Option<&Generation<V>>| {
-            generation.is_some_and(|generation| generation.value.is_same(rejected))
-        };
-        if !self.current.read(is_current) {
+        if !self.holds(rejected) {
             return;
         }
         let mut ledger = self.lock();
-        let Some(generation) = self.current.get().filter(|g| is_current(Some(g))) else {
+        // A newer one may have landed in between.
+        let current = self.current.get();
+        let Some(generation) = current.filter(|current| current.value.is_same(rejected)) else {
             return;
         };
         let rejections = &mut ledger.rejections;
@@ -328,9 +355,9 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         drop(ledger);
     }
 
-    /// Forgets everything: the value, failures, and what a load under way will bring, which is
+    /// Forgets everything: the value, failures, and what loads under way will bring, which are
     /// returned.
-    pub(super) fn invalidate(&self) -> Option<F> {
+    pub(super) fn invalidate(&self) -> Vec<F> {
         let mut ledger = self.lock();
         ledger.floor = ledger.started;
         ledger.invalidated = ledger.started;
@@ -341,10 +368,10 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         self.hush(Monotonic::MIN);
         let old = self.current.get();
         self.current.set(None);
-        let flight = ledger.flight.take();
+        let flights = ledger.take_all();
         drop(ledger);
         drop(old);
-        flight.map(|flight| flight.handle)
+        flights
     }
 
     /// Whether the answer of load `number` is nobody's any more.
@@ -381,13 +408,30 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
 }
 
 impl<V, F> Slot<V, F> {
-    /// The load under way, if there is one, which it then is no more.
-    pub(super) fn close(&self) -> Option<F> {
-        self.lock().flight.take().map(|flight| flight.handle)
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The loads under way, which the slot then knows no more.
+    pub(super) fn close(&self) -> Vec<F> {
+        self.lock().take_all()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger<F>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F> Ledger<F> {
+    /// Load `number` has ended: the load under way, if that is the one.
+    fn take(&mut self, number: u64) -> Option<Flight<F>> {
+        self.late.retain(|flight| flight.number != number);
+        self.flight.take_if(|flight| flight.number == number)
+    }
+
+    fn take_all(&mut self) -> Vec<F> {
+        let flights = self.late.drain(..).chain(self.flight.take());
+        flights.map(|flight| flight.handle).collect()
     }
 }
 
