@@ -1,0 +1,63 @@
+//! A source that hands over what cannot be sent.
+
+use std::future::ready;
+
+use tokio::time::sleep;
+use tower_client_auth::AuthErrorKind;
+
+use super::*;
+
+const BAD: [&str; 6] = ["", "two\nlines", "newline\n", " padded ", "nul\0", "ümlaut"];
+
+#[tokio::test(start_paused = true)]
+async fn it_is_an_error_is_not_kept_and_the_next_try_works() {
+    for bad in BAD {
+        let loads = Loads::default();
+        let cache = loads.cached(move |number| {
+            ready(match number {
+                1 => Ok(Token::from(bad)),
+                _ => endless(number),
+            })
+        });
+        for _ in 0..3 {
+            let error = ask(&cache).await.0.expect_err("malformed");
+            assert_eq!(error.kind(), AuthErrorKind::MalformedCredential, "{bad:?}");
+            assert!(!error.is_transient());
+            // Its own text is not in the error, whatever it holds.
+            assert!(bad.is_empty() || !format!("{error} {error:?}").contains(bad));
+        }
+        assert_eq!(loads.begun(), 1, "it holds");
+        assert!(cache.at_hand().is_none());
+        let status = cache.status();
+        assert!(!status.ready);
+        assert_eq!((status.refreshes, status.failures), (0, 1));
+        sleep(SECOND + SECOND / 4 + 10 * MILLISECOND).await;
+        assert_eq!(ask(&cache).await.0.expect("a token"), "token-2");
+        assert_eq!(warm(&cache), "token-2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_does_not_replace_a_valid_one() {
+    for bad in BAD {
+        let loads = Loads::default();
+        let cache = loads.cached(move |number| {
+            ready(match number {
+                2 => Ok(Token::from(bad)),
+                _ => lasting(number, 1000 * SECOND),
+            })
+        });
+        cache.prefetch().await.expect("a token");
+        sleep(860 * SECOND).await; // past the refresh point, by any jitter
+        assert_eq!(warm(&cache), "token-1");
+        settle().await;
+        assert_eq!(loads.begun(), 2);
+        let error = cache.status().last_error.expect("an error");
+        assert_eq!(error.kind(), AuthErrorKind::MalformedCredential);
+        assert_eq!(warm(&cache), "token-1");
+        sleep(2 * SECOND).await; // the pause is over
+        assert_eq!(warm(&cache), "token-1");
+        settle().await;
+        assert_eq!(warm(&cache), "token-3");
+    }
+}
