@@ -27,11 +27,14 @@ impl TokenSource for Says {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_finishes_or_stops_with_its_cache_as_set_or_as_the_source_says() {
-    for (must_finish, set, finishes) in [
+    // Without a builder, with one that is not told, and with one that is.
+    for (must_finish, builder, finishes) in [
         (false, None, false),
         (true, None, true),
-        (false, Some(true), true),
-        (true, Some(false), false),
+        (false, Some(None), false),
+        (true, Some(None), true),
+        (false, Some(Some(true)), true),
+        (true, Some(Some(false)), false),
     ] {
         let loads = Loads::default();
         let source = Says {
@@ -41,11 +44,12 @@ async fn a_load_finishes_or_stops_with_its_cache_as_set_or_as_the_source_says() 
             }),
             must_finish,
         };
-        let mut builder = Cached::builder(source);
-        if let Some(finish) = set {
-            builder = builder.finish_loads(finish);
-        }
-        let cache = builder.build().expect("a cache");
+        let cache = match builder {
+            None => Ok(Cached::new(source)),
+            Some(None) => Cached::builder(source).build(),
+            Some(Some(finish)) => Cached::builder(source).finish_loads(finish).build(),
+        };
+        let cache = cache.expect("a cache");
         assert_eq!(TokenSource::must_finish(&cache), finishes);
         assert!(timeout(SECOND, cache.token()).await.is_err());
         drop(cache);
@@ -68,6 +72,32 @@ async fn the_load_timeout_bounds_even_what_must_finish() {
     assert_eq!(loads.stopped(), 0);
     sleep(2 * SECOND).await;
     assert_eq!(loads.stopped(), 1);
+}
+
+/// Two of them would use the same refresh token: the second waits for the first as long as that may
+/// answer after all.
+#[tokio::test(start_paused = true)]
+async fn no_two_loads_that_must_finish_are_under_way_at_once() {
+    for finish in [false, true] {
+        let loads = Loads::default();
+        let builder = loads.builder(|number| async move {
+            sleep(if number == 1 { 40 * SECOND } else { SECOND }).await;
+            endless(number)
+        });
+        let cache = builder.finish_loads(finish).build().expect("a cache");
+        assert!(ask(&cache).await.0.is_err());
+        sleep(SECOND).await;
+        let (answer, waited) = ask(&cache).await;
+        let (token, after) = match finish {
+            true => ("token-1", 9 * SECOND),
+            false => ("token-2", SECOND),
+        };
+        assert_eq!(answer.expect("a token"), token);
+        assert_about(waited, after);
+        sleep(20 * SECOND).await;
+        assert_eq!(warm(&cache), token);
+        assert_eq!(loads.begun(), if finish { 1 } else { 2 });
+    }
 }
 
 /// A caller that has left does not end a load as long as there is a cache, whatever is set.
