@@ -171,11 +171,19 @@ impl Deadline {
         }
     }
 
-    /// The same deadline, later; as late as it can be expressed.
+    /// The same deadline, later.
     pub(crate) fn later(self, by: Duration) -> Self {
         Self {
-            wall: self.wall.checked_add(by).unwrap_or(self.wall),
-            monotonic: self.monotonic.checked_add(by).unwrap_or(self.monotonic),
+            wall: self.wall.checked_add(by).unwrap_or_else(far_future),
+            monotonic: self.monotonic.saturating_add(by),
         }
     }
+}
+
+/// Where a wall clock cannot add any more: further than any deadline, nearer than its last second.
+#[cfg(feature = "cache")]
+fn far_future() -> SystemTime {
+    const A_THOUSAND_YEARS: Duration = Duration::from_secs(1_000 * 366 * 24 * 3600);
+    let now = Clock::system().now();
+    now.checked_add(A_THOUSAND_YEARS).unwrap_or(now)
 }

@@ -1,7 +1,7 @@
 //! Tokens from a file that somebody else keeps fresh.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use zeroize::Zeroizing;
 
 use super::cache::Cached;
@@ -31,8 +33,9 @@ use crate::secret::Secret;
 /// # Ok::<(), tower_client_auth::AuthError>(())
 /// ```
 ///
-/// [`cached`](TokenFile::cached) reads the file again every minute, behind the requests, and of course
-/// before the token ends, if it is a JSON Web Token and says when. With other numbers:
+/// [`cached`](TokenFile::cached) reads the file again every minute, behind the requests, and also
+/// before the token expires, if it is a JSON Web Token and says when. Without `refresh_every`, a
+/// [`Cached`] would never read a token again that does not say when it expires. With other numbers:
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,12 +50,12 @@ use crate::secret::Secret;
 /// - White space around the token is no part of it.
 /// - As long as the file holds the same text, it is the same token: one that the server rejected is
 ///   not sent again as if it were another.
-/// - The file is read on a thread where that may take its time, and never by a request.
+/// - The file is read on one of tokio's blocking threads, on one at a time.
 ///
-/// The minute is what the [Kubernetes documentation] asks of programs that use projected tokens, which
-/// are replaced when four fifths of their life have passed.
+/// A minute, because the file may change at any time: Kubernetes [replaces projected tokens] when four
+/// fifths of their life have passed, after a day at the latest.
 ///
-/// [Kubernetes documentation]: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection
+/// [replaces projected tokens]: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection
 ///
 /// # Errors
 ///
@@ -67,6 +70,18 @@ pub struct TokenFile {
 struct Shared {
     path: PathBuf,
     last: Mutex<Option<Token>>,
+    /// A dead network mount may hang a read for ever. Others wait for it, and strand no more threads.
+    reading: Mutex<Option<Reading>>,
+}
+
+struct Reading {
+    answer: future::Shared<ReadTask>,
+    abort: AbortHandle,
+}
+
+/// What a file that is being read brings.
+struct ReadTask {
+    task: JoinHandle<Result<Token, AuthError>>,
 }
 
 /// How old a token gets before the file is read again. A replaced one is valid for minutes more.
@@ -82,6 +97,7 @@ impl TokenFile {
             shared: Arc::new(Shared {
                 path: path.into(),
                 last: Mutex::new(None),
+                reading: Mutex::new(None),
             }),
         }
     }
@@ -96,16 +112,33 @@ impl TokenSource for TokenFile {
     type Future = ReadToken;
 
     fn token(&self) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
         ReadToken {
-            task: Handle::try_current()
+            answer: Handle::try_current()
                 .ok()
-                .map(|runtime| runtime.spawn_blocking(move || shared.read())),
+                .map(|runtime| self.shared.start(&runtime)),
         }
     }
 }
 
 impl Shared {
+    fn start(self: &Arc<Self>, runtime: &Handle) -> future::Shared<ReadTask> {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reading) = &*reading
+            && !reading.abort.is_finished()
+        {
+            return reading.answer.clone();
+        }
+        let shared = Arc::clone(self);
+        let task = runtime.spawn_blocking(move || shared.read());
+        let abort = task.abort_handle();
+        let answer = ReadTask { task }.shared();
+        *reading = Some(Reading {
+            answer: answer.clone(),
+            abort,
+        });
+        answer
+    }
+
     fn read(&self) -> Result<Token, AuthError> {
         let text = self.text().map_err(|error| {
             let path = self.path.display();
@@ -126,11 +159,12 @@ impl Shared {
     }
 
     fn text(&self) -> io::Result<Secret> {
-        let file = File::open(&self.path)?;
-        let about = file.metadata()?;
+        // Before it is opened: a pipe would wait there for somebody who writes.
+        let about = fs::metadata(&self.path)?;
         if !about.is_file() {
             return Err(invalid("it is not a regular file"));
         }
+        let file = File::open(&self.path)?;
         // Read in one piece: a buffer that grows leaves unwiped copies behind.
         let room = about.len().min(MAX_LENGTH) + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
@@ -153,26 +187,34 @@ fn invalid(problem: &str) -> io::Error {
 /// A token file that is being read.
 pub struct ReadToken {
     /// `None` outside a runtime.
-    task: Option<JoinHandle<Result<Token, AuthError>>>,
+    answer: Option<future::Shared<ReadTask>>,
+}
+
+impl Future for ReadTask {
+    type Output = Result<Token, AuthError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.task).poll(cx)) {
+            Ok(answer) => answer,
+            Err(_) => Err(AuthError::transient(
+                "the tokio runtime stopped while a token file was read",
+            )),
+        })
+    }
 }
 
 impl Future for ReadToken {
     type Output = Result<Token, AuthError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(task) = &mut self.task else {
-            return Poll::Ready(Err(AuthError::new(
+        match &mut self.answer {
+            Some(answer) => answer.poll_unpin(cx),
+            None => Poll::Ready(Err(AuthError::new(
                 AuthErrorKind::Configuration,
                 "a token file is read on a thread of a tokio runtime, and there is none here: send \
                  the request from inside one",
-            )));
-        };
-        Poll::Ready(match ready!(Pin::new(task).poll(cx)) {
-            Ok(answer) => answer,
-            Err(_) => Err(AuthError::transient(
-                "the tokio runtime stopped while a token file was read",
-            )),
-        })
+            ))),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ impl Cacheable for crate::sigv4::SigningCredentials {}
     note = "closures return a `Result` with `tower_client_auth::BoxError`; `token_fn` takes any error",
     note = "source and future must be `Send` and `'static`, since loads run on tasks of their own"
 )]
-pub trait Load<V>: Send + Sync + 'static {
+pub trait Load<V>: Send + Sync + sealed::Source<V> + 'static {
     #[doc(hidden)]
     fn load(&self) -> impl Future<Output = Result<V, AuthError>> + Send;
     #[doc(hidden)]
@@ -75,6 +75,22 @@ where
 
 pub(super) mod sealed {
     use super::*;
+
+    /// Everything a cache can load from is one of these two.
+    pub trait Source<V> {}
+
+    impl<S> Source<Token> for S
+    where
+        S: TokenSource + Send + Sync + 'static,
+        S::Future: Send,
+    {
+    }
+
+    #[cfg(feature = "sigv4")]
+    impl<P> Source<crate::sigv4::SigningCredentials> for P where
+        P: aws_credential_types::provider::ProvideCredentials + 'static
+    {
+    }
 
     /// What a cache has to know about a credential.
     #[allow(private_interfaces)]

@@ -267,15 +267,20 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         payload: &PayloadHash,
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError> {
-        if credentials.may_expire() && credentials.has_expired(&self.clock.moment()) {
-            return Err(AuthError::new(
-                AuthErrorKind::Expired,
-                "the AWS credentials have expired and the source has no newer ones; the request \
-                 was not sent",
-            ));
-        }
-        self.signer
-            .sign(head, credentials, payload, self.clock.now())?;
+        let time = if credentials.may_expire() {
+            let now = self.clock.moment();
+            if credentials.has_expired(&now) {
+                return Err(AuthError::new(
+                    AuthErrorKind::Expired,
+                    "the AWS credentials have expired and the source has no newer ones; the \
+                     request was not sent",
+                ));
+            }
+            now.wall
+        } else {
+            self.clock.now()
+        };
+        self.signer.sign(head, credentials, payload, time)?;
         Ok(Applied::default())
     }
 

@@ -22,10 +22,7 @@ pub struct CachedBuilder<S, V> {
 impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
     pub(super) fn new(source: S) -> Self {
         Self {
-            policy: Policy {
-                finish: source.must_finish(),
-                ..Policy::default()
-            },
+            policy: Policy::of(&source),
             source,
             clock: Clock::system(),
             _value: PhantomData,

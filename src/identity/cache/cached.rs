@@ -111,10 +111,7 @@ pub struct Cached<S, V = Token> {
 impl<S: Load<Token>> Cached<S, Token> {
     /// Caches the tokens of `source`, by the numbers above.
     pub fn new(source: S) -> Self {
-        let policy = Policy {
-            finish: source.must_finish(),
-            ..Policy::default()
-        };
+        let policy = Policy::of(&source);
         Self::over(source, policy, Clock::system())
     }
 
@@ -122,8 +119,7 @@ impl<S: Load<Token>> Cached<S, Token> {
     pub(in crate::identity) fn refreshing(source: S, period: Duration) -> Self {
         let policy = Policy {
             refresh_every: Some(period),
-            finish: source.must_finish(),
-            ..Policy::default()
+            ..Policy::of(&source)
         };
         Self::over(source, policy, Clock::system())
     }
@@ -211,10 +207,7 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     /// that the cache cannot know of. The next request loads anew; requests that wait now get what
     /// that load brings.
     pub fn invalidate(&self) {
-        let flights = self.state.slot.invalidate();
-        if !self.state.slot.policy().finish {
-            flights.iter().for_each(Flight::abort);
-        }
+        self.state.slot.invalidate().iter().for_each(Flight::abort);
     }
 
     /// How the cache is doing, for readiness probes and dashboards. Starts nothing.
@@ -235,8 +228,10 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     }
 
     fn reject(&self, rejected: &V) {
-        self.state.slot.reject(rejected, &self.state.clock.moment());
+        // The source first: it might hand out the same one again to a load that starts in between.
         self.state.source.rejected(rejected);
+        let now = self.state.clock.moment();
+        self.state.slot.reject(rejected, &now);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A load under way: a tokio task of its own, and the answer that everybody who waits for it shares.
 
 use std::future::Future;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{Either, Shared, select};
-use tokio::runtime::Handle;
+use tokio::runtime;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Sleep, sleep};
 
 use super::cached::State;
-use super::slot::{late, over};
+use super::slot::{Handle, late};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
 
@@ -39,13 +39,19 @@ impl<V> Flight<V> {
     }
 }
 
+impl<V> Handle for Flight<V> {
+    fn has_ended(&self) -> bool {
+        self.abort.is_finished()
+    }
+}
+
 impl<V: Cacheable> Flight<V> {
     /// Starts load `number` on the runtime at hand.
     pub(super) fn launch<S: Load<V>>(
         cache: &Arc<State<S, V>>,
         number: u64,
     ) -> Result<Self, AuthError> {
-        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let runtime = runtime::Handle::try_current().map_err(|_| no_runtime())?;
         let timeout = cache.slot.policy().load_timeout;
         let limit = timer(timeout)?;
         let task = runtime.spawn(load(
@@ -99,7 +105,7 @@ where
     answer
 }
 
-/// Tells the cache what came of a load, also of one that panics or whose runtime goes away.
+/// Tells the cache what came of a load, also of one whose runtime goes away.
 struct Landing<S: Load<V>, V: Cacheable> {
     cache: Weak<State<S, V>>,
     number: u64,
@@ -116,7 +122,10 @@ impl<S: Load<V>, V: Cacheable> Landing<S, V> {
         let Some(start) = self.cache.upgrade().map(|cache| cache.clock.moment()) else {
             return Err(abandoned());
         };
-        let work = source.load();
+        // Also a panic before there is a future.
+        let work = AssertUnwindSafe(async move { source.load().await })
+            .catch_unwind()
+            .map(|answer| answer.unwrap_or_else(|_| Err(panicked())));
         let value = {
             let work = std::pin::pin!(work);
             match select(work, limit).await {
@@ -143,14 +152,14 @@ impl<S: Load<V>, V: Cacheable> Landing<S, V> {
         let schedule = policy.schedule(&start, value.deadline());
         let value = value.extended(policy.past_expiry);
         let now = cache.clock.moment();
-        if value.deadline().is_some_and(|end| end.has_passed(&now)) {
-            return Err(over());
+        match value.deadline() {
+            Some(end) if end.has_passed(&start) => return Err(expired()),
+            Some(end) if end.has_passed(&now) => return Err(expired_on_the_way()),
+            _ => {}
         }
         let needless = cache.slot.land(self.number, value.clone(), schedule, now);
-        if let Some(needless) = needless {
-            // Those who wait for it find this value.
-            needless.abort();
-        }
+        // Those who wait for them find this value.
+        needless.iter().for_each(Flight::abort);
         Ok(value)
     }
 }
@@ -160,13 +169,7 @@ impl<S: Load<V>, V: Cacheable> Drop for Landing<S, V> {
         if self.landed {
             return;
         }
-        let Some(cache) = self.cache.upgrade() else {
-            return;
-        };
-        if std::thread::panicking() {
-            let now = cache.clock.moment();
-            cache.slot.fail(self.number, panicked(), &now);
-        } else {
+        if let Some(cache) = self.cache.upgrade() {
             cache.slot.lose(self.number);
         }
     }
@@ -217,6 +220,19 @@ pub(super) fn timer(after: Duration) -> Result<Pin<Box<Sleep>>, AuthError> {
 /// The panic's text is not ours to repeat: it may hold anything.
 fn panicked() -> AuthError {
     AuthError::transient("the source panicked")
+}
+
+fn expired() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Expired,
+        "the source returned a credential that has expired already: check the source, and this \
+         machine's clock",
+    )
+}
+
+/// A short life and a slow answer, or a machine that slept: the next one may well be in time.
+fn expired_on_the_way() -> AuthError {
+    AuthError::transient("the credential expired before the source's answer was there")
 }
 
 fn abandoned() -> AuthError {

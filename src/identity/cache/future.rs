@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -112,8 +113,8 @@ impl<S: Load<V>, V: Cacheable> Future for CachedFuture<S, V> {
                 },
             };
             self.state = match cache.join(Some(until)).state {
-                Progress::Waiting(_) if restarts > MAX_RESTARTS => {
-                    Progress::Done(Some(Err(lost())))
+                Progress::Waiting(mut waiting) if restarts > MAX_RESTARTS => {
+                    Progress::Done(Some(waiting.best().ok_or_else(lost)))
                 }
                 Progress::Waiting(mut waiting) => {
                     waiting.restarts = restarts;
@@ -140,21 +141,27 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
                 None
             }
             Poll::Pending => {
-                ready!(self.patience.as_mut().poll(cx));
+                ready!(self.poll_patience(cx));
                 let now = self.cache.clock.moment();
-                slot.expire(&now);
-                if slot.is_invalidated(number) {
-                    None
-                } else if let Some(value) = self.best() {
-                    Some(Ok(value))
-                } else {
-                    // Who came to this load late has time for another one.
-                    let timeout = self.cache.slot.policy().load_timeout;
-                    let enough = self.until.since(now.monotonic) < timeout / 2;
-                    enough.then(|| Err(late(timeout)))
+                self.cache.slot.expire(&now);
+                if !self.cache.slot.is_invalidated(number)
+                    && let Some(value) = self.best()
+                {
+                    return Poll::Ready(Some(Ok(value)));
                 }
+                // Who came to this load late has time for another one.
+                let timeout = self.cache.slot.policy().load_timeout;
+                let enough = self.until.since(now.monotonic) < timeout / 2;
+                enough.then(|| Err(late(timeout)))
             }
         })
+    }
+
+    /// A timer belongs to the runtime it was made on. If that has stopped, polling it panics, and this
+    /// caller, who lives on another one, has waited for long enough.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience.as_mut();
+        catch_unwind(AssertUnwindSafe(|| patience.poll(cx))).unwrap_or(Poll::Ready(()))
     }
 
     /// What to go on with, if the load is of no use: what another one brought meanwhile, or what there

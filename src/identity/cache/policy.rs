@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::{Deadline, Moment};
 use crate::error::AuthError;
+use crate::identity::load::Load;
 
 /// How long a load may take before its callers are told that it failed. Longer than any token
 /// endpoint that works, and short enough that a connection that hangs does not take all requests
@@ -11,18 +12,24 @@ use crate::error::AuthError;
 pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For how long before its end a credential is renewed behind the requests that use it, by its
-/// lifetime. Enough to sit out a provider's restart, and for a long-lived credential an hour's
-/// outage.
+/// lifetime. Enough to sit out a provider's restart, and for a long-lived credential an outage of
+/// half an hour at least.
 fn advisory_window(lifetime: Duration) -> Duration {
-    const MINUTE: Duration = Duration::from_secs(60);
-    if lifetime <= 20 * MINUTE {
-        5 * MINUTE
-    } else if lifetime < 90 * MINUTE {
-        15 * MINUTE
+    if lifetime <= SHORT_LIFE {
+        ADVISORY_SHORT
+    } else if lifetime < LONG_LIFE {
+        ADVISORY_MEDIUM
     } else {
-        60 * MINUTE
+        ADVISORY_LONG
     }
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SHORT_LIFE: Duration = Duration::from_secs(20 * 60);
+const LONG_LIFE: Duration = Duration::from_secs(90 * 60);
+const ADVISORY_SHORT: Duration = Duration::from_secs(5 * 60);
+const ADVISORY_MEDIUM: Duration = Duration::from_secs(15 * 60);
+const ADVISORY_LONG: Duration = Duration::from_secs(60 * 60);
 
 /// No more than this part of a lifetime is advisory: refreshes come at two thirds of it at the
 /// earliest, so that there are at most one and a half times as many as there must be.
@@ -30,7 +37,7 @@ const ADVISORY_PART: u32 = 3;
 
 /// For how long before its end requests wait for the next credential: what a request may spend on
 /// its way, and two machines' clocks may differ by.
-pub(super) const MANDATORY_WINDOW: Duration = Duration::from_secs(60);
+pub(super) const MANDATORY_WINDOW: Duration = MINUTE;
 
 /// No more than this part of a lifetime is mandatory.
 const MANDATORY_PART: u32 = 10;
@@ -44,11 +51,11 @@ pub(super) const MANDATORY_WAIT: Duration = Duration::from_secs(5);
 pub(super) const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The same without a valid credential, from the second failure in a row; the first is tried again
-/// at once. Requests fail meanwhile, so this is the longest that an outage outlasts itself.
+/// at once. Requests fail meanwhile, so an outage should not outlast itself by much.
 pub(super) const COLD_BACK_OFF: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(4));
 
-/// For how long a refusal (a revoked refresh token, a wrong client secret) answers everybody. Nothing
+/// For how long a refusal (a revoked refresh token, a wrong client secret) is the answer. Nothing
 /// is likely to change within it, and whoever mends the configuration should not wait for longer.
 pub(super) const REFUSAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
@@ -112,7 +119,7 @@ pub(super) struct Schedule {
     pub(super) wait: Option<Deadline>,
     /// When it ends by its own account.
     pub(super) expiry: Option<Deadline>,
-    /// From here on it is not used.
+    /// From here on it is not used. The expiry, unless it may serve past that.
     pub(super) end: Option<Deadline>,
 }
 
@@ -122,6 +129,8 @@ pub(super) enum Stage {
     Fresh,
     Advisory,
     Mandatory,
+    /// It serves past its expiry.
+    Expired,
     Over,
 }
 
@@ -131,9 +140,17 @@ impl Schedule {
         !is_past(&self.refresh, now)
     }
 
+    /// Whether its advisory window is over, if there is one.
+    #[inline]
+    pub(super) fn is_pressing(&self, now: &Moment) -> bool {
+        is_past(&self.wait, now)
+    }
+
     pub(super) fn stage(&self, now: &Moment) -> Stage {
         if is_past(&self.end, now) {
             Stage::Over
+        } else if is_past(&self.expiry, now) {
+            Stage::Expired
         } else if is_past(&self.wait, now) {
             Stage::Mandatory
         } else if is_past(&self.refresh, now) {
@@ -156,6 +173,14 @@ fn is_past(deadline: &Option<Deadline>, now: &Moment) -> bool {
 }
 
 impl Policy {
+    /// The defaults for a source.
+    pub(super) fn of<V>(source: &impl Load<V>) -> Self {
+        Self {
+            finish: source.must_finish(),
+            ..Self::default()
+        }
+    }
+
     /// How long a load is under way before another one is started beside it. One that must finish is
     /// given all the time there is: two of its kind would use the same refresh token.
     pub(super) fn overdue(&self) -> Duration {
@@ -186,7 +211,8 @@ impl Policy {
             .max(mandatory);
         // Anywhere in the first half of the window, so that a fleet that started together does not
         // refresh together.
-        let refresh = end.sooner(advisory.mul_f64(1.0 - fastrand::f64() / 2.0));
+        let ahead = advisory.mul_f64(1.0 - fastrand::f64() / 2.0);
+        let refresh = end.sooner(ahead.max(mandatory));
         Schedule {
             refresh: Some(every.map_or(refresh, |every| every.earlier(refresh))),
             wait: Some(end.sooner(mandatory)),
@@ -207,6 +233,12 @@ impl Policy {
         (warm, cold)
     }
 
+    /// How long to leave the provider alone after the `nth` credential in a row that was due for renewal
+    /// when it came.
+    pub(super) fn due_again(&self, nth: u32) -> Duration {
+        delay(self.back_off, nth)
+    }
+
     /// How long the next credential stays, after the `nth` in a row that never worked.
     pub(super) fn rejected(&self, nth: u32) -> Duration {
         delay(self.rejected_hold, nth)
@@ -217,7 +249,9 @@ impl Policy {
 fn delay((first, longest): (Duration, Duration), nth: u32) -> Duration {
     let doublings = nth.saturating_sub(1).min(31);
     let delay = first.saturating_mul(1 << doublings).min(longest);
-    delay.mul_f64(1.0 + JITTER * fastrand::f64())
+    // A setting may be as long as a `Duration` gets.
+    let stretched = delay.as_secs_f64() * (1.0 + JITTER * fastrand::f64());
+    Duration::try_from_secs_f64(stretched).unwrap_or(delay)
 }
 
 #[cfg(test)]
@@ -291,6 +325,36 @@ mod tests {
         for nth in 2..50 {
             let (_, cold) = Policy::default().hold(nth, &error);
             assert!((0.1..=5.0).contains(&cold.as_secs_f64()), "{cold:?}");
+        }
+    }
+
+    #[test]
+    fn settings_may_be_as_long_as_they_get() {
+        let policy = Policy {
+            load_timeout: Duration::MAX,
+            advisory_window: Some(Duration::MAX),
+            mandatory_window: Duration::MAX,
+            back_off: (Duration::MAX, Duration::MAX),
+            cold_back_off: (Duration::MAX, Duration::MAX),
+            refusal: (Duration::MAX, Duration::MAX),
+            rejected_hold: (Duration::MAX, Duration::MAX),
+            refresh_every: Some(Duration::MAX),
+            past_expiry: Duration::MAX,
+            finish: true,
+            ..Policy::default()
+        };
+        assert_eq!(policy.overdue(), Duration::MAX);
+        for nth in [1, 2, u32::MAX] {
+            policy.hold(nth, &AuthError::transient("down"));
+            policy.hold(nth, &AuthError::terminal("refused"));
+            policy.rejected(nth);
+        }
+        let start = Clock::system().moment();
+        for lifetime in [0, 1, u64::MAX / 1_000_000_000 / 4] {
+            let end = Deadline::new(start, Duration::from_secs(lifetime));
+            let schedule = policy.schedule(&start, end);
+            assert!(schedule.is_timed());
+            assert!(seconds(schedule.refresh, &start) <= lifetime as f64);
         }
     }
 
