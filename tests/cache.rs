@@ -100,38 +100,6 @@ async fn a_load_survives_the_caller_that_started_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn random_departures_hang_nobody() {
-    let mut random = 0x5eed_u64;
-    let mut below = |bound: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % bound
-    };
-    for _ in 0..2_000 {
-        let issuer = Issuer::default();
-        let cache = issuer.cached(|load| match load % 3 {
-            0 => Err("every third load fails".into()),
-            _ => numbered(load),
-        });
-        let callers = (0..8).map(|_| {
-            let patience = Duration::from_millis(below(2_000));
-            let arrival = Duration::from_millis(below(1_500));
-            let cache = cache.clone();
-            let call = async move {
-                sleep(arrival).await;
-                cache.token().await
-            };
-            tokio::time::timeout(arrival + patience, call)
-        });
-        let callers: Vec<_> = callers.collect();
-        let all = futures::future::join_all(callers);
-        let all = tokio::time::timeout(Duration::from_secs(60), all).await;
-        assert!(all.is_ok(), "somebody hangs");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_expired_token_is_loaded_again() {
     let issuer = Issuer::default();
     let cache = issuer.cached(|load| {

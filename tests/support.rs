@@ -17,6 +17,22 @@ use tower_client_auth::BoxError;
 ///
 /// | number | promise |
 /// |---|---|
+/// | 1 | a cold cache makes one fetch |
+/// | 2 | no request waits for a refresh of what is still good |
+/// | 3 | an outage fails no request while the credential is valid |
+/// | 4 | a provider that is down is left alone |
+/// | 5 | a failure is shared, and not repeated for each caller |
+/// | 6 | a caller that leaves hangs no one |
+/// | 7 | callers with less patience than a fetch takes are served |
+/// | 8 | a provider's panic is an error, and the next call works |
+/// | 9 | an outage outlasts itself by seconds |
+/// | 10 | a refusal is the answer for seconds |
+/// | 11 | a credential's life costs few fetches |
+/// | 12 | answers that are over already start no storm of fetches |
+/// | 13 | a fleet does not refresh at once |
+/// | 14 | no task outlives its cache |
+/// | 15 | a late rejection does not evict the newer token |
+/// | 16 | tenants are isolated |
 /// | 21 | the contract of a tower `Service` holds |
 /// | 22 | no credential leaves its origin |
 /// | 23 | no credential is doubled or stale |
