@@ -30,6 +30,13 @@ pub trait CredentialsSource {
         None
     }
 
+    /// Whether the source looks at the clock itself and hands out nothing that has expired, so that
+    /// the layer need not look again. `false`, the default, is always right.
+    #[doc(hidden)]
+    fn checks_expiry(&self) -> bool {
+        false
+    }
+
     /// The server rejected these credentials, so the next answer should be different ones.
     ///
     /// May be called several times, and late: compare with [`SigningCredentials::is_same`].
@@ -59,6 +66,10 @@ impl<S: CredentialsSource + ?Sized> CredentialsSource for Arc<S> {
 
     fn at_hand(&self) -> Option<SigningCredentials> {
         (**self).at_hand()
+    }
+
+    fn checks_expiry(&self) -> bool {
+        (**self).checks_expiry()
     }
 
     fn rejected(&self, credentials: &SigningCredentials) {

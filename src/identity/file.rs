@@ -165,8 +165,9 @@ impl Shared {
             return Err(invalid("it is not a regular file"));
         }
         let file = File::open(&self.path)?;
-        // Read in one piece: a buffer that grows leaves unwiped copies behind.
-        let room = about.len().min(MAX_LENGTH) + 1;
+        // Read in one piece: a buffer that grows leaves unwiped copies behind, and for a small one the
+        // standard library reads through another.
+        let room = about.len().clamp(4096, MAX_LENGTH) + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
         file.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_LENGTH {

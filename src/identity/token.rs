@@ -261,7 +261,8 @@ impl fmt::Debug for Token {
 #[derive(Deserialize)]
 struct Claims {
     exp: f64,
-    iat: Option<f64>,
+    /// Of any kind: an odd one must not hide when the token ends.
+    iat: Option<serde_json::Value>,
 }
 
 /// Real tokens stay well under this, and decoding is work done on behalf of whoever sent it.
@@ -284,7 +285,10 @@ fn claimed_life(token: &str) -> Option<Life> {
         .ok()?;
     let claims: Claims = serde_json::from_slice(&json).ok()?;
     Some(Life::Claimed {
-        issued: claims.iat.and_then(numeric_date),
+        issued: claims
+            .iat
+            .and_then(|issued| issued.as_f64())
+            .and_then(numeric_date),
         expires: numeric_date(claims.exp)?,
     })
 }
@@ -320,6 +324,16 @@ mod tests {
         let token = token.received(moment(NOW), None);
         assert!(!token.has_expired(&moment(NOW + 59)));
         assert!(token.has_expired(&moment(NOW + 60)));
+    }
+
+    #[cfg(feature = "cache")]
+    #[test]
+    fn an_odd_time_of_issue_hides_no_end() {
+        for issued in [r#""1700000000""#, "[]", "null", "-1", "1e300"] {
+            let token = jwt(&format!(r#"{{"iat":{issued},"exp":{}}}"#, NOW + 60));
+            let token = token.received(moment(NOW), None);
+            assert!(token.has_expired(&moment(NOW + 60)), "{issued}");
+        }
     }
 
     #[cfg(feature = "cache")]

@@ -186,7 +186,12 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
                 "the token has expired and the source has no newer one; the request was not sent",
             ));
         }
-        let value = token.header(self.style)?;
+        let value = token.header(self.style).inspect_err(|_| {
+            // Nothing is sent, so no server will ever reject it: it must not stay.
+            if plan.token.is_none() {
+                self.source.rejected(token);
+            }
+        })?;
         match head.headers.try_insert(self.header.clone(), value) {
             Ok(_) => Ok(Applied::default()),
             Err(_) => Err(AuthError::too_many_headers()),

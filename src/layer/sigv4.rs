@@ -262,12 +262,13 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
 
     fn apply(
         &self,
-        _plan: &mut SigV4Plan,
+        plan: &mut SigV4Plan,
         credentials: &SigningCredentials,
         payload: &PayloadHash,
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError> {
-        let time = if credentials.may_expire() {
+        let checked = plan.credentials.is_none() && self.source.checks_expiry();
+        let time = if !checked && credentials.may_expire() {
             let now = self.clock.moment();
             if credentials.has_expired(&now) {
                 return Err(AuthError::new(

@@ -8,7 +8,7 @@ use super::builder::CachedBuilder;
 use super::flight::Flight;
 use super::future::CachedFuture;
 use super::policy::Policy;
-use super::slot::{Slot, Turn};
+use super::slot::{Handle as _, Slot, Turn};
 use super::status::CacheStatus;
 use crate::clock::{Clock, Monotonic};
 use crate::error::AuthError;
@@ -288,6 +288,10 @@ where
     #[inline]
     fn at_hand(&self) -> Option<crate::sigv4::SigningCredentials> {
         self.at_hand()
+    }
+
+    fn checks_expiry(&self) -> bool {
+        true
     }
 
     fn rejected(&self, credentials: &crate::sigv4::SigningCredentials) {

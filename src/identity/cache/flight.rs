@@ -33,13 +33,11 @@ impl<V> Clone for Flight<V> {
     }
 }
 
-impl<V> Flight<V> {
-    pub(super) fn abort(&self) {
+impl<V> Handle for Flight<V> {
+    fn abort(&self) {
         self.abort.abort();
     }
-}
 
-impl<V> Handle for Flight<V> {
     fn has_ended(&self) -> bool {
         self.abort.is_finished()
     }
@@ -208,6 +206,7 @@ fn no_runtime() -> AuthError {
 
 /// A tokio timer. A runtime cannot be asked whether it has any: tokio panics over one that has none.
 pub(super) fn timer(after: Duration) -> Result<Pin<Box<Sleep>>, AuthError> {
+    runtime::Handle::try_current().map_err(|_| no_runtime())?;
     catch_unwind(|| Box::pin(sleep(after))).map_err(|_| {
         AuthError::new(
             AuthErrorKind::Configuration,

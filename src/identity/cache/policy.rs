@@ -236,7 +236,8 @@ impl Policy {
     /// How long to leave the provider alone after the `nth` credential in a row that was due for renewal
     /// when it came.
     pub(super) fn due_again(&self, nth: u32) -> Duration {
-        delay(self.back_off, nth)
+        let delay = delay(self.back_off, nth);
+        self.refresh_every.map_or(delay, |every| every.min(delay))
     }
 
     /// How long the next credential stays, after the `nth` in a row that never worked.

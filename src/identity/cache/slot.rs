@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | is fresh | serve | serve | serve |
 //! | in its advisory window | serve | serve | load, serve |
-//! | in its mandatory window | wait a little, then serve | serve | load, wait a little, then serve |
+//! | in its mandatory window, or served past its expiry | wait a little, then serve | serve | load, wait a little, then serve |
 //! | is over, or there is none | wait | the failure again | load, wait |
 //!
 //! Loads are numbered. One lands only if no later one has, and if nothing was invalidated since it
@@ -17,7 +17,7 @@ use super::policy::{Policy, REJECTED_SOON, Schedule, Stage};
 use super::status::CacheStatus;
 use super::sync::{AtomicI64, Current, Mutex, MutexGuard, Ordering};
 use crate::clock::{Moment, Monotonic};
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::AuthError;
 use crate::identity::load::Cacheable;
 
 pub(super) struct Slot<V, F> {
@@ -26,7 +26,7 @@ pub(super) struct Slot<V, F> {
     /// Until when there is nothing to do in an advisory window: a load is under way, or one has
     /// failed. Only a hint that saves the lock.
     quiet_until: AtomicI64,
-    /// Never held across an await, nor while foreign code runs.
+    /// Never held across an await, nor while a source or its errors are dropped.
     ledger: Mutex<Ledger<F>>,
 }
 
@@ -53,6 +53,8 @@ struct Ledger<F> {
     refreshes: u64,
     failures: u64,
     failures_in_a_row: u32,
+    /// How many loads in a row brought something that was due again already.
+    due_in_a_row: u32,
 }
 
 /// A load under way.
@@ -62,9 +64,11 @@ struct Flight<F> {
     handle: F,
 }
 
-/// A failure, and for how long it is the answer.
+/// Why the source is left alone for now, and for how long.
 struct Hold {
-    error: AuthError,
+    /// A failure, which is the answer where there is no credential. Without one, the last load brought
+    /// something that is due again already.
+    error: Option<AuthError>,
     /// While there is a credential.
     warm: Monotonic,
     /// Where there is none, or not for long.
@@ -78,6 +82,15 @@ struct Rejections {
     in_a_row: u32,
     /// Until when a rejected generation stays.
     hold: Monotonic,
+}
+
+/// What a load is waited for by.
+pub(super) trait Handle: Clone {
+    /// Whether it has come to an end. A load that ran has told the slot before.
+    fn has_ended(&self) -> bool;
+
+    /// Stops it, at once or at its next step.
+    fn abort(&self);
 }
 
 /// What a caller is to do.
@@ -97,7 +110,7 @@ pub(super) struct Ticket<V, F> {
     pub(super) fallback: Option<V>,
 }
 
-impl<V: Cacheable, F: Clone> Slot<V, F> {
+impl<V: Cacheable, F: Handle> Slot<V, F> {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
             policy,
@@ -118,6 +131,7 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
                 refreshes: 0,
                 failures: 0,
                 failures_in_a_row: 0,
+                due_in_a_row: 0,
             }),
         }
     }
@@ -130,7 +144,9 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
             let generation = generation?;
             if generation.schedule.is_timed() {
                 let now = now();
-                if !generation.schedule.is_fresh(&now) && !self.is_attended(generation, &now) {
+                let schedule = &generation.schedule;
+                if !schedule.is_fresh(&now) && (schedule.is_pressing(&now) || !self.is_quiet(&now))
+                {
                     return None;
                 }
             }
@@ -138,10 +154,10 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         })
     }
 
-    #[cold]
-    fn is_attended(&self, generation: &Generation<V>, now: &Moment) -> bool {
-        generation.schedule.stage(now) == Stage::Advisory
-            && now.monotonic.as_nanos() < self.quiet_until.load(Ordering::Relaxed)
+    /// Whether somebody sees to the renewal already, or it has to wait.
+    #[inline]
+    fn is_quiet(&self, now: &Moment) -> bool {
+        now.monotonic.as_nanos() < self.quiet_until.load(Ordering::Relaxed)
     }
 
     /// Everything but the warm path. `launch` is given a load's number and starts it.
@@ -150,6 +166,8 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         now: &Moment,
         launch: impl FnOnce(u64) -> Result<F, AuthError>,
     ) -> Turn<V, F> {
+        // Dropped after the lock is free again.
+        let (_hold, _lost);
         let mut ledger = self.lock();
         // A load may have landed since the caller looked.
         let generation = self.current.get();
@@ -158,28 +176,31 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
             .map_or(Stage::Over, |generation| generation.schedule.stage(now));
         let value = match (&generation, stage) {
             (Some(generation), Stage::Fresh) => return Turn::Serve(generation.value.clone()),
-            (Some(generation), Stage::Advisory | Stage::Mandatory) => {
+            (Some(generation), Stage::Advisory | Stage::Mandatory | Stage::Expired) => {
                 Some(generation.value.clone())
             }
             (None, _) | (_, Stage::Over) => None,
         };
 
         // Nobody need have waited for all of that time: callers have timeouts of their own.
-        self.give_up_overdue(&mut ledger, now);
+        _hold = self.give_up_overdue(&mut ledger, now);
+        // A task that ended without a word: its runtime stopped before it could run.
+        _lost = ledger.flight.take_if(|flight| flight.handle.has_ended());
         let flight = match ledger.flight.take() {
             Some(flight) => flight,
             None => {
                 let until = |hold: &Hold| match stage {
-                    Stage::Advisory => hold.warm,
-                    _ => hold.cold,
+                    Stage::Advisory | Stage::Expired => hold.warm,
+                    Stage::Fresh | Stage::Mandatory | Stage::Over => hold.cold,
                 };
                 if let Some(hold) = &ledger.hold
                     && now.monotonic < until(hold)
                 {
-                    return match value {
-                        Some(value) => Turn::Serve(value),
-                        None => Turn::Refuse(hold.error.clone()),
-                    };
+                    match (&value, &hold.error) {
+                        (Some(value), _) => return Turn::Serve(value.clone()),
+                        (None, Some(error)) => return Turn::Refuse(error.clone()),
+                        (None, None) => {}
+                    }
                 }
                 let number = ledger.started + 1;
                 match launch(number) {
@@ -229,7 +250,9 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         stage: Stage,
         now: &Moment,
     ) -> Duration {
-        let (Stage::Mandatory, Some(wait), Some(end)) = (stage, schedule.wait, schedule.end) else {
+        let (Stage::Mandatory | Stage::Expired, Some(wait), Some(end)) =
+            (stage, schedule.wait, schedule.end)
+        else {
             return Duration::ZERO;
         };
         let waited = now.monotonic.since(since).min(wait.past(now));
@@ -240,20 +263,36 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
     /// Stores what load `number` brought, and makes room for the next load, in one step: in between, a
     /// value that has just been rejected could be had once more from the load it came with.
     ///
-    /// Returns a load that is not needed any more: the one that was started when this one was late.
-    pub(super) fn land(&self, number: u64, value: V, schedule: Schedule, now: Moment) -> Option<F> {
+    /// Returns the loads that are not needed any more: those that were started when this one was late,
+    /// and those before it.
+    pub(super) fn land(&self, number: u64, value: V, schedule: Schedule, now: Moment) -> Vec<F> {
         let mut ledger = self.lock();
         let flight = ledger.take(number);
-        let mut needless = None;
+        let mut needless = Vec::new();
+        let mut hold = None;
         if number > ledger.floor {
             if !self.policy.finish {
-                needless = ledger.flight.take();
+                needless = ledger.take_all();
             }
             ledger.floor = number;
             ledger.refreshes += 1;
             ledger.failures_in_a_row = 0;
-            ledger.hold = None;
-            self.hush(Monotonic::MIN);
+            // A metadata server that hands out the same old credentials, a life shorter than the load:
+            // no reason to load at every request.
+            if schedule.is_fresh(&now) {
+                ledger.due_in_a_row = 0;
+            } else {
+                ledger.due_in_a_row = ledger.due_in_a_row.saturating_add(1);
+                let until = self.policy.due_again(ledger.due_in_a_row);
+                let until = now.monotonic.saturating_add(until);
+                hold = Some(Hold {
+                    error: None,
+                    warm: until,
+                    cold: until,
+                });
+            }
+            self.hush(hold.as_ref().map_or(Monotonic::MIN, |hold| hold.warm));
+            hold = std::mem::replace(&mut ledger.hold, hold);
             self.current.set(Some(Arc::new(Generation {
                 value,
                 number,
@@ -262,19 +301,26 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
             })));
         }
         drop(ledger);
-        drop(flight);
-        needless.map(|flight| flight.handle)
+        // Not under the lock: they hold what is not ours, a source's error among it.
+        drop((flight, hold));
+        needless
     }
 
-    /// Load `number` failed. The failure of one that has been given up already says nothing new.
+    /// Load `number` failed. The failure of one that has been given up already says nothing new, and
+    /// that of one from before `invalidate` nothing about what comes after.
     pub(super) fn fail(&self, number: u64, error: AuthError, now: &Moment) {
         let mut ledger = self.lock();
         let flight = ledger.take(number);
+        let mut hold = None;
         if flight.is_some() {
-            self.note_failure(&mut ledger, error, now);
+            if number > ledger.invalidated {
+                hold = self.note_failure(&mut ledger, error, now.monotonic);
+            } else {
+                self.hush(Monotonic::MIN);
+            }
         }
         drop(ledger);
-        drop(flight);
+        drop((flight, hold));
     }
 
     /// Load `number` came to nothing, by nobody's fault: its runtime stopped.
@@ -291,33 +337,52 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
     /// Makes room for another load if the one under way has had its time. If it answers after all, its
     /// value counts.
     pub(super) fn expire(&self, now: &Moment) {
-        self.give_up_overdue(&mut self.lock(), now);
+        let mut ledger = self.lock();
+        let hold = self.give_up_overdue(&mut ledger, now);
+        drop(ledger);
+        drop(hold);
     }
 
-    fn give_up_overdue(&self, ledger: &mut Ledger<F>, now: &Moment) {
+    fn give_up_overdue(&self, ledger: &mut Ledger<F>, now: &Moment) -> Option<Hold> {
         let timeout = self.policy.overdue();
         let age = |flight: &Flight<F>| now.monotonic.since(flight.since);
-        let Some(overdue) = ledger.flight.take_if(|flight| age(flight) >= timeout) else {
-            return;
-        };
+        let overdue = ledger.flight.take_if(|flight| age(flight) >= timeout)?;
+        if self.policy.finish {
+            // It has had all the time there is, and might go on beside the next one: where its runtime
+            // stood still.
+            overdue.handle.abort();
+        }
         // A load that is older than that has ended, or its runtime has.
         let over = timeout.saturating_mul(3);
         ledger.late.retain(|flight| age(flight) < over);
+        // Since then, and not since somebody noticed.
+        let at = overdue.since.saturating_add(timeout);
+        let number = overdue.number;
         ledger.late.push(overdue);
-        self.note_failure(ledger, late(self.policy.load_timeout), now);
+        if number <= ledger.invalidated {
+            self.hush(Monotonic::MIN);
+            return None;
+        }
+        self.note_failure(ledger, late(self.policy.load_timeout), at)
     }
 
-    fn note_failure(&self, ledger: &mut Ledger<F>, error: AuthError, now: &Moment) {
+    /// Returns what it replaces, to be dropped when the lock is free again.
+    fn note_failure(
+        &self,
+        ledger: &mut Ledger<F>,
+        error: AuthError,
+        at: Monotonic,
+    ) -> Option<Hold> {
         ledger.failures += 1;
         ledger.failures_in_a_row = ledger.failures_in_a_row.saturating_add(1);
         let (warm, cold) = self.policy.hold(ledger.failures_in_a_row, &error);
-        let warm = now.monotonic.saturating_add(warm);
-        ledger.hold = Some(Hold {
-            error,
-            warm,
-            cold: now.monotonic.saturating_add(cold),
-        });
+        let warm = at.saturating_add(warm);
         self.hush(warm);
+        ledger.hold.replace(Hold {
+            error: Some(error),
+            warm,
+            cold: at.saturating_add(cold),
+        })
     }
 
     /// Whether `value` is the current one, and not just the same text.
@@ -355,22 +420,28 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
         drop(ledger);
     }
 
-    /// Forgets everything: the value, failures, and what loads under way will bring, which are
-    /// returned.
+    /// Forgets everything: the value, failures, and what loads under way will bring. Returns those that
+    /// need not go on.
     pub(super) fn invalidate(&self) -> Vec<F> {
         let mut ledger = self.lock();
         ledger.floor = ledger.started;
         ledger.invalidated = ledger.started;
-        ledger.hold = None;
+        let hold = ledger.hold.take();
         ledger.failures_in_a_row = 0;
+        ledger.due_in_a_row = 0;
         ledger.rejections.in_a_row = 0;
         ledger.rejections.hold = Monotonic::MIN;
         self.hush(Monotonic::MIN);
         let old = self.current.get();
         self.current.set(None);
-        let flights = ledger.take_all();
+        // One that must finish stays, and answers nobody: another one beside it would use the same
+        // refresh token. Whoever waits for it waits for the next one as well.
+        let flights = match self.policy.finish {
+            true => Vec::new(),
+            false => ledger.take_all(),
+        };
         drop(ledger);
-        drop(old);
+        drop((old, hold));
         flights
     }
 
@@ -395,10 +466,7 @@ impl<V: Cacheable, F: Clone> Slot<V, F> {
             refreshes: ledger.refreshes,
             failures: ledger.failures,
             failures_in_a_row: ledger.failures_in_a_row,
-            last_error: match ledger.failures_in_a_row {
-                0 => None,
-                _ => ledger.hold.as_ref().map(|hold| hold.error.clone()),
-            },
+            last_error: ledger.hold.as_ref().and_then(|hold| hold.error.clone()),
         }
     }
 
@@ -443,11 +511,5 @@ pub(super) fn late(timeout: Duration) -> AuthError {
     ))
 }
 
-/// What is returned for a credential that is over when it comes.
-pub(super) fn over() -> AuthError {
-    AuthError::new(
-        AuthErrorKind::Expired,
-        "the source returned a credential that has expired already: check the source, and this \
-         machine's clock",
-    )
-}
+#[cfg(test)]
+mod tests;
