@@ -132,7 +132,7 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
         let slot = &self.cache.slot;
         let number = self.ticket.number;
         Poll::Ready(match self.ticket.handle.result.poll_unpin(cx) {
-            Poll::Ready(_) if slot.is_invalidated(number) => self.afresh(),
+            Poll::Ready(_) if slot.is_invalidated(number) => None,
             // This caller may come late to it: a machine that slept, a thread that was busy.
             Poll::Ready(Ok(value)) => self.cache.usable(value).map(Ok),
             Poll::Ready(Err(Failure::Source(error))) => Some(self.best().ok_or(error)),
@@ -144,14 +144,10 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
                 ready!(self.poll_patience(cx));
                 let now = self.cache.clock.moment();
                 self.cache.slot.expire(&now);
-                let policy = self.cache.slot.policy();
-                if !self.cache.slot.is_invalidated(number) {
-                    if let Some(value) = self.best() {
-                        return Poll::Ready(Some(Ok(value)));
-                    }
-                } else if !policy.finish {
-                    // Its runtime stands still, or it would have been stopped.
-                    return Poll::Ready(self.afresh());
+                if !self.cache.slot.is_invalidated(number)
+                    && let Some(value) = self.best()
+                {
+                    return Poll::Ready(Some(Ok(value)));
                 }
                 // Who came to this load late has time for another one.
                 let timeout = self.cache.slot.policy().load_timeout;
@@ -159,12 +155,6 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
                 enough.then(|| Err(late(timeout)))
             }
         })
-    }
-
-    /// Another load, and all the time for it.
-    fn afresh(&mut self) -> Option<Result<V, AuthError>> {
-        self.until = Monotonic::MIN;
-        None
     }
 
     /// A timer belongs to the runtime it was made on. If that has stopped, polling it panics, and this

@@ -383,8 +383,12 @@ fn a_call_may_move_to_another_runtime() {
         let answer = early.unwrap_or_else(|| polling.block_on(call));
         match answer {
             Ok(token) => assert_eq!(token.expose(), "token-2"),
-            // There is no timer any more to wait by.
-            Err(error) => assert!(format!("{error:?}").contains("runtime"), "{error:?}"),
+            // There is no timer any more to wait by, or its time is up: the load stands still.
+            Err(error) => {
+                let text = format!("{error:?}");
+                let is_clear = text.contains("runtime") || text.contains("not answered");
+                assert!(is_clear, "{text}");
+            }
         }
     }
 }
