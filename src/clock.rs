@@ -70,7 +70,7 @@ impl Clock {
         }
     }
 
-    /// The same for the hot path: never behind, at most 10 ms ahead, and on Linux a quarter
+    /// The same for the hot path: never behind, at most 10 ms ahead, and on Linux at a third
     /// of the price.
     #[cfg(feature = "cache")]
     #[inline]

@@ -47,6 +47,7 @@ use crate::secret::Secret;
 /// # Ok::<(), tower_client_auth::AuthError>(())
 /// ```
 ///
+/// - Replace the file in one step, by renaming: what is half written is half a token.
 /// - White space around the token is no part of it.
 /// - As long as the file holds the same text, it is the same token: one that the server rejected is
 ///   not sent again as if it were another.

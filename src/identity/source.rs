@@ -36,7 +36,8 @@ use crate::error::{AuthError, BoxError};
 ///   soon as a concurrency limit is full.
 /// - An error that is an [`AuthError`] keeps its kind; any other counts as transient.
 /// - The future may be dropped at any point. A source that must not stop half-way (a rotating
-///   refresh token) belongs in a cache, which runs it on a task of its own.
+///   refresh token) says so ([`must_finish`](TokenSource::must_finish)) and belongs in a cache, which
+///   runs it on a task of its own; for a closure, set `finish_loads` where the cache is built.
 pub trait TokenSource {
     /// The pending token.
     type Future: Future<Output = Result<Token, AuthError>>;
@@ -59,7 +60,8 @@ pub trait TokenSource {
 
     /// Whether a call must not be stopped half-way, because what it leaves behind could not be had
     /// again: a refresh token that the server replaces at every use. A cache then lets a load finish
-    /// that nobody waits for any more, even its own end. `false` is the default.
+    /// that nobody waits for any more, even after the cache is dropped, within its load timeout. `false`
+    /// is the default.
     fn must_finish(&self) -> bool {
         false
     }

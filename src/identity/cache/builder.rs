@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
 
-/// Sets a [`Cached`] up. Each setting names its default; most programs need none of them.
+/// Sets up a [`Cached`]. Each setting names its default; most programs need none of them.
 #[must_use = "a builder does nothing until `build`"]
 pub struct CachedBuilder<S, V> {
     source: S,
@@ -31,56 +31,58 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
 
     /// How long a load may take before those who wait for it get an error. 30 s by default.
     ///
-    /// The source is given as long again to answer after all, and that answer is used.
+    /// The source is given as long again to answer after all, and that answer is used. Then it is
+    /// stopped.
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
         self.policy.load_timeout = timeout;
         self
     }
 
-    /// For how long before its end a credential is renewed behind the requests that use it. By its
-    /// lifetime by default; a third of it at most.
+    /// For how long before its end a credential is renewed behind the requests that use it. Defaults to
+    /// 5, 15 or 60 minutes, depending on the lifetime. Never more than a third of that, nor less than the
+    /// mandatory window.
     pub fn advisory_window(mut self, window: Duration) -> Self {
         self.policy.advisory_window = Some(window);
         self
     }
 
-    /// For how long before its end requests wait for a newer credential. 1 minute by default; a tenth
-    /// of its lifetime at most.
+    /// For how long before its end requests wait for a newer credential. Defaults to 1 minute. Never
+    /// more than a tenth of the lifetime.
     pub fn mandatory_window(mut self, window: Duration) -> Self {
         self.policy.mandatory_window = window;
         self
     }
 
-    /// How long such requests wait before they go on with the credential that is valid still. 5 s by
-    /// default; half of what is left of it at most.
+    /// How long such requests wait for one refresh before they go on with the credential that is still
+    /// valid. Defaults to 5 s. Never more than half of what is left.
     pub fn mandatory_wait(mut self, wait: Duration) -> Self {
         self.policy.mandatory_wait = wait;
         self
     }
 
-    /// The pause after a refresh that failed while there is a valid credential, at first and at most. 1
-    /// s and 60 s by default.
+    /// The pause after a refresh that failed while there is a valid credential, at first and at most.
+    /// Defaults to 1 s and 60 s. Like all pauses here, it is stretched at random by up to a quarter.
     pub fn back_off(mut self, first: Duration, longest: Duration) -> Self {
         self.policy.back_off = (first, longest);
         self
     }
 
     /// The pause after the second failure in a row, and at most, without a valid credential: in it
-    /// requests get the last error. 0.1 s and 4 s by default.
+    /// requests get the last error. Also the pause in the mandatory window. Defaults to 0.1 s and 4 s.
     pub fn cold_back_off(mut self, first: Duration, longest: Duration) -> Self {
         self.policy.cold_back_off = (first, longest);
         self
     }
 
     /// For how long a refusal (an error that is [not transient](AuthError::is_transient)) answers
-    /// requests that have no valid credential, at first and at most. 1 s and 4 s by default.
+    /// requests that have no valid credential, at first and at most. Defaults to 1 s and 4 s.
     pub fn refusal_hold(mut self, first: Duration, longest: Duration) -> Self {
         self.policy.refusal = (first, longest);
         self
     }
 
     /// For how long a credential that replaced a rejected one is used although it is rejected too,
-    /// at first and at most. 1 s and 60 s by default.
+    /// at first and at most. Defaults to 1 s and 60 s.
     pub fn rejected_hold(mut self, first: Duration, longest: Duration) -> Self {
         self.policy.rejected_hold = (first, longest);
         self
@@ -101,10 +103,11 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
         self
     }
 
-    /// Lets a load finish that nobody waits for any more, even when the cache itself is dropped: for
-    /// sources that would lose something otherwise, such as a refresh token that is replaced at every
-    /// use. The load timeout still bounds it. What the source says
-    /// ([`must_finish`](crate::TokenSource::must_finish)) by default.
+    /// Lets a load finish even if nobody waits for it any more and the cache itself is gone: for sources
+    /// that would lose something otherwise, such as a refresh token that the server replaces at every
+    /// use. No other load is started beside it. It is bounded all the same: by the load timeout once the
+    /// cache is gone, by twice that while it is there. Defaults to what the source says
+    /// ([`must_finish`](crate::TokenSource::must_finish)), which for a closure is no.
     pub fn finish_loads(mut self, finish: bool) -> Self {
         self.policy.finish = finish;
         self
@@ -131,7 +134,7 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
             (policy.assumed_lifetime, "assume_lifetime"),
         ] {
             if value.is_some_and(|value| value.is_zero()) {
-                return Err(misset(setting, "must be longer than zero"));
+                return Err(bad_setting(setting, "must be longer than zero"));
             }
         }
         for ((first, longest), setting) in [
@@ -141,7 +144,7 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
             (policy.rejected_hold, "rejected_hold"),
         ] {
             if first > longest {
-                return Err(misset(setting, "has a first pause above the longest"));
+                return Err(bad_setting(setting, "has a first pause above the longest"));
             }
         }
         Ok(Cached::over(self.source, self.policy, self.clock))
@@ -154,7 +157,8 @@ impl<P: Load<crate::sigv4::SigningCredentials>> CachedBuilder<P, crate::sigv4::S
     /// default.
     ///
     /// What AWS's SDKs call static stability: the metadata service of an instance may be out of
-    /// order, and AWS then accepts credentials that seem to be over. Each load is waited for as in the
+    /// order, and AWS then accepts credentials that seem to have expired. It is for the credentials of
+    /// instances and containers; those of STS end when they say. Each load is waited for as in the
     /// mandatory window.
     pub fn serve_past_expiry(mut self, by: Duration) -> Self {
         self.policy.past_expiry = by;
@@ -162,7 +166,7 @@ impl<P: Load<crate::sigv4::SigningCredentials>> CachedBuilder<P, crate::sigv4::S
     }
 }
 
-fn misset(setting: &str, problem: &str) -> AuthError {
+fn bad_setting(setting: &str, problem: &str) -> AuthError {
     AuthError::new(
         AuthErrorKind::Configuration,
         format!("the cache's `{setting}` {problem}"),

@@ -61,8 +61,8 @@ use crate::identity::token::Token;
 /// |---|---|
 /// | is fresh | uses it |
 /// | is in its *advisory window* | uses it; the first such request starts a refresh |
-/// | is in its *mandatory window* | waits for the refresh, 5 s for each at most, then uses what it has |
-/// | is over, was rejected, or is not there yet | waits for the load, 30 s at most |
+/// | is in its *mandatory window* | waits for the refresh, at most 5 s for each and at most half of what is left, then uses what it has |
+/// | has expired, was rejected, or is not there yet | waits for the load, at most 30 s |
 ///
 /// The advisory window is the last 5 minutes of a life of up to 20 minutes, the last 15 of one under
 /// 90, else the last hour, and a third of the life at most; the refresh comes at a random point of
@@ -70,19 +70,20 @@ use crate::identity::token::Token;
 /// and a tenth of the life at most. Nothing is refreshed that nobody uses. [`Cached::builder`] sets
 /// other numbers.
 ///
-/// A life is counted by the wall clock and by the monotonic clock, and is over when either says so: a
-/// laptop that slept does not send what expired meanwhile. A credential that names no end is kept
-/// until it is rejected.
+/// Lifetimes are counted by the wall clock and by the monotonic clock, and end when either says so: a
+/// laptop that slept does not send what expired meanwhile. A credential without an expiry is kept until
+/// it is rejected.
 ///
 /// # When a load fails
 ///
 /// - While the credential is valid, requests go on using it. The source is tried again after 1 s, then
-///   2, 4 and so on up to 60, each a little stretched at random.
+///   2, 4 and so on up to 60, each stretched at random by up to a quarter.
 /// - Without one, the requests that wait get the error. The next request tries again at once; after
-///   more failures in a row there are pauses of 0.1 s up to 5, in which that error is the answer.
+///   more failures in a row there are pauses of 0.1 s up to 5, in which that error is the answer. In the
+///   mandatory window the pauses are these as well.
 /// - A refusal, which is an error that [is not transient](AuthError::is_transient), is the answer for
 ///   1 to 5 seconds.
-/// - An answer that comes later than the 30 s is used all the same.
+/// - An answer that comes later than after 30 s is used, if it comes within 60.
 /// - A credential that the server rejects is dropped, and the next request waits for another. If those
 ///   that follow are rejected from the start as well, they are used nevertheless for 1 s, then 2, up to
 ///   60: the server's answers are more telling than errors of ours, and the issuer is left alone.
@@ -95,9 +96,13 @@ use crate::identity::token::Token;
 /// enabled), and for a source that asks its own cache. A panic in the source is an
 /// [`AuthErrorKind::Source`] error.
 ///
+/// A source asks its own cache if it sends its request through a client with this very layer. That is
+/// noticed in the load's own task; through a channel to another task (`tower::buffer`) it ends with the
+/// load timeout.
+///
 /// # In tests
 ///
-/// Lives and pauses follow tokio's paused clock with this crate's feature `test-util`, which also has
+/// Lifetimes and pauses follow tokio's paused clock with this crate's feature `test-util`, which also has
 /// `ManualClock`.
 ///
 /// [`AuthErrorKind::Expired`]: crate::AuthErrorKind::Expired
@@ -109,7 +114,7 @@ pub struct Cached<S, V = Token> {
 }
 
 impl<S: Load<Token>> Cached<S, Token> {
-    /// Caches the tokens of `source`, by the numbers above.
+    /// Caches the tokens of `source`, with the default settings.
     pub fn new(source: S) -> Self {
         let policy = Policy::of(&source);
         Self::over(source, policy, Clock::system())
@@ -124,7 +129,7 @@ impl<S: Load<Token>> Cached<S, Token> {
         Self::over(source, policy, Clock::system())
     }
 
-    /// Caches the tokens of `source`, by numbers of your own.
+    /// Caches the tokens of `source`, with settings of your own.
     ///
     /// ```
     /// use std::time::Duration;
@@ -164,7 +169,7 @@ where
         Self::over(provider, Policy::default(), Clock::system())
     }
 
-    /// Caches the credentials of a provider by numbers of your own.
+    /// Caches the credentials of a provider, with settings of your own.
     ///
     /// ```
     /// use std::time::Duration;
@@ -205,12 +210,15 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
 
     /// Forgets the credential, and what a load under way will bring: after a sign-out, or a rotation
     /// that the cache cannot know of. The next request loads anew; requests that wait now get what
-    /// that load brings.
+    /// that load brings. A load that [must finish](TokenSource::must_finish) does so first.
+    ///
+    /// What a source remembers by itself, another `Cached` for one, is not forgotten.
     pub fn invalidate(&self) {
         self.state.slot.invalidate().iter().for_each(Flight::abort);
     }
 
-    /// How the cache is doing, for readiness probes and dashboards. Starts nothing.
+    /// How the cache is doing, for dashboards and readiness probes. Starts nothing: see
+    /// [`CacheStatus::ready`] for what that means to a probe.
     pub fn status(&self) -> CacheStatus {
         self.state.slot.status(&self.state.clock.moment())
     }

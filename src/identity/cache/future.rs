@@ -132,13 +132,13 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
         let slot = &self.cache.slot;
         let number = self.ticket.number;
         Poll::Ready(match self.ticket.handle.result.poll_unpin(cx) {
-            Poll::Ready(_) if slot.is_invalidated(number) => None,
+            Poll::Ready(_) if slot.is_invalidated(number) => self.again(),
             // This caller may come late to it: a machine that slept, a thread that was busy.
             Poll::Ready(Ok(value)) => self.cache.usable(value).map(Ok),
             Poll::Ready(Err(Failure::Source(error))) => Some(self.best().ok_or(error)),
             Poll::Ready(Err(Failure::RuntimeStopped)) => {
                 slot.lose(number);
-                None
+                self.again()
             }
             Poll::Pending => {
                 ready!(self.poll_patience(cx));
@@ -155,6 +155,13 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
                 enough.then(|| Err(late(timeout)))
             }
         })
+    }
+
+    /// Another load, if there is time for one: `None`.
+    fn again(&self) -> Option<Result<V, AuthError>> {
+        let timeout = self.cache.slot.policy().load_timeout;
+        let enough = self.cache.clock.moment().monotonic >= self.until;
+        enough.then(|| Err(late(timeout)))
     }
 
     /// A timer belongs to the runtime it was made on. If that has stopped, polling it panics, and this

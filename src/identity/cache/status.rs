@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::AuthError;
 
-/// How a cache is doing, at one moment: what a readiness probe and a dashboard want to know.
+/// How a cache is doing, at one moment.
 ///
 /// ```
 /// # tokio_test(async {
@@ -25,10 +25,15 @@ use crate::error::AuthError;
 #[non_exhaustive]
 pub struct CacheStatus {
     /// Whether there is a credential that a request would be sent with now.
+    ///
+    /// An idle cache lets its credential expire, and then is not ready until somebody asks. A readiness
+    /// probe that only looks here would keep the traffic away that ends this: let it await
+    /// [`prefetch`](crate::Cached::prefetch) with a timeout, which costs nothing while there is a
+    /// credential, or fail only if [`failures_in_a_row`](CacheStatus::failures_in_a_row) says so too.
     pub ready: bool,
     /// How long until it ends. `None` if there is none, or if it does not say.
     ///
-    /// Zero for AWS credentials that serve past their expiry.
+    /// Zero for AWS credentials that are being used past their expiry.
     pub expires_in: Option<Duration>,
     /// How long ago it came.
     pub age: Option<Duration>,

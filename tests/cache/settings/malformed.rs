@@ -2,10 +2,15 @@
 
 use std::future::ready;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
 use tokio::time::sleep;
-use tower_client_auth::AuthErrorKind;
+use tower::{Layer, ServiceExt};
+use tower_client_auth::{AuthError, AuthErrorKind, BearerTokenLayer};
 
 use super::*;
+use crate::support::Recorder;
 
 const BAD: [&str; 6] = ["", "two\nlines", "newline\n", " padded ", "nul\0", "ümlaut"];
 
@@ -60,4 +65,30 @@ async fn it_does_not_replace_a_valid_one() {
         settle().await;
         assert_eq!(warm(&cache), "token-3");
     }
+}
+
+/// Two words may be a token that is sent as it is, so a cache cannot know. The layer can, and as nothing
+/// is sent, no server ever rejects them.
+#[tokio::test(start_paused = true)]
+async fn what_only_the_layer_knows_is_not_kept_either() {
+    let loads = Loads::default();
+    let cache = loads.cached(|number| {
+        ready(match number {
+            1 => Ok(Token::from("upstream error")),
+            _ => endless(number),
+        })
+    });
+    let layer = BearerTokenLayer::new("https://api.example.com", cache).expect("a layer");
+    let recorder = Recorder::new();
+    let client = layer.layer(recorder.clone());
+    let call = || {
+        let request = Request::get("https://api.example.com/").body(Full::<Bytes>::default());
+        client.clone().oneshot(request.expect("a request"))
+    };
+    let error = call().await.expect_err("malformed");
+    let error = AuthError::find(error.as_ref()).expect("ours");
+    assert_eq!(error.kind(), AuthErrorKind::MalformedCredential);
+    assert!(recorder.seen().is_empty());
+    call().await.expect("the next one is fine");
+    assert_eq!(recorder.only().one("authorization"), "Bearer token-2");
 }

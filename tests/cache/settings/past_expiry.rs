@@ -4,7 +4,7 @@ use std::future::{pending, ready};
 use std::sync::Mutex;
 
 use aws_credential_types::provider::error::CredentialsError;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 use tower_client_auth::{AuthErrorKind, Clock, CredentialsSource, ManualClock};
 
 use super::credentials::{CachedCredentials, Provided, Provider, keys, manual_clock, send};
@@ -198,4 +198,26 @@ async fn for_ever_is_long() {
     let bench = Bench::new(Some(Duration::MAX), Mood::Down).await;
     let (answer, _) = bench.at(1000 * LIFETIME).await;
     assert_eq!(answer.expect("sent"), "AKID1");
+}
+
+/// Which it does for hours, perhaps: no reason to ask it at every request.
+#[tokio::test(start_paused = true)]
+async fn a_provider_with_nothing_but_old_ones_is_not_asked_at_every_request() {
+    let clock = manual_clock();
+    let loads = Loads::default();
+    let end = clock.now() - 10 * SECOND;
+    let provider = Provider::new(&loads, move |number| ready(Ok(keys(number, Some(end)))));
+    let cache = Cached::credentials_builder(provider)
+        .clock(Clock::from(clock.clone()))
+        .serve_past_expiry(BY)
+        .build()
+        .expect("a cache");
+    for _ in 0..8_000 {
+        let (answer, waited) = send(&cache, &clock).await;
+        answer.expect("sent");
+        assert_about(waited, Duration::ZERO);
+        sleep(100 * MILLISECOND).await;
+    }
+    // At 0, 1, 3, 7, 15, 31 and 63 s, then every minute.
+    assert!((12..=20).contains(&loads.begun()), "{}", loads.begun());
 }

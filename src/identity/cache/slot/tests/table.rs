@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Turn;
+use super::super::{Duration, Turn};
 use super::job::Job;
 use super::journal::number;
 use super::once;
@@ -234,7 +234,7 @@ fn what_the_status_says() {
             (Endless, None),
             (Advisory, Some(20_000 * SECOND)),
             (Mandatory, Some(20_000 * SECOND)),
-            (Expired, Some(0 * SECOND)),
+            (Expired, Some(Duration::ZERO)),
             (Over, None),
             (Missing, None),
         ] {
