@@ -183,18 +183,21 @@ fn what_is_due_as_it_comes_is_no_reason_to_load_at_every_request() {
                 world.pass(pause * SECOND / 4 + MILLI);
                 assert!(world.look().is_none());
             }
-            // There is no pause where it is rejected, or for a caller without a credential.
+            // Nobody goes without a credential for that, and what comes fresh ends the row.
             due_again(9);
             let value = world.slot.current.get().expect("a value").value.clone();
             world.reject(&value);
-            land_another(&world);
-            world.invalidate();
             let job = world.launch();
             world.land(&job, world.schedule([1, 60, 120, 120]));
             world.pass(SECOND);
-            due_again(12);
+            due_again(11);
             world.pass(5 * SECOND / 4);
-            assert!(world.launch_if_due().is_some(), "the first in a row");
+            due_again(12);
+            // And so does an invalidation.
+            world.invalidate();
+            due_again(13);
+            world.pass(5 * SECOND / 4);
+            assert!(world.launch_if_due().is_some());
         }
     });
 }
@@ -253,6 +256,8 @@ fn a_load_that_is_overdue_is_given_up_and_used_all_the_same() {
             let first = world.launch();
             world.pass(overdue * SECOND - MILLI);
             world.expire();
+            let status = world.slot.status(&world.now());
+            assert_eq!((status.failures, status.refreshing), (0, true));
             assert!(world.launch_if_due().is_none(), "it has a moment left");
             world.pass(MILLI);
             let second = world.launch();

@@ -1,8 +1,9 @@
 //! The table of the slot's documentation, cell by cell, and the numbers behind it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::super::{Duration, Turn};
+use super::super::Turn;
 use super::job::Job;
 use super::journal::number;
 use super::once;
