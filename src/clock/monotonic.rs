@@ -16,18 +16,19 @@ impl Monotonic {
         let after = i64::try_from(after.as_nanos()).ok()?;
         self.0.checked_add(after).map(Self)
     }
+
+    /// From `earlier` until here; zero if it is not earlier.
+    #[cfg(any(feature = "cache", feature = "test-util"))]
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        let nanos = self.0.saturating_sub(earlier.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    }
 }
 
 #[cfg(feature = "cache")]
 impl Monotonic {
     /// Earlier than any other.
     pub(crate) const MIN: Self = Self(i64::MIN);
-
-    /// From `earlier` until here; zero if it is not earlier.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
-        let nanos = self.0.saturating_sub(earlier.0);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
-    }
 
     pub(crate) fn saturating_sub(self, by: Duration) -> Self {
         let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);

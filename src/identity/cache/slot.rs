@@ -183,9 +183,9 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
         };
 
         // Nobody need have waited for all of that time: callers have timeouts of their own.
-        _hold = self.give_up_overdue(&mut ledger, now);
         // A task that ended without a word: its runtime stopped before it could run.
         _lost = ledger.flight.take_if(|flight| flight.handle.has_ended());
+        _hold = self.give_up_overdue(&mut ledger, now);
         let flight = match ledger.flight.take() {
             Some(flight) => flight,
             None => {
