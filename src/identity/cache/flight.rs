@@ -14,7 +14,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Sleep, sleep};
 
 use super::cached::State;
-use super::slot::{Handle, late};
+use super::ledger::Handle;
+use super::slot::late;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
 

@@ -6,6 +6,7 @@
 //!   flight    a load on a task of its own
 //! builder   the numbers, as settings
 //! slot      the decisions, without tasks, timers or I/O
+//!   ledger    what is under way, and what went wrong
 //!   policy    the numbers, and what follows from them
 //!   status    how it is doing
 //!   sync      what the slot is made of
@@ -15,6 +16,7 @@ mod builder;
 mod cached;
 mod flight;
 mod future;
+mod ledger;
 mod policy;
 mod slot;
 mod status;

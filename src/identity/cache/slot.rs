@@ -13,7 +13,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::policy::{Policy, REJECTED_SOON, Schedule, Stage};
+use super::ledger::{Flight, Handle, Hold, Ledger};
+use super::policy::{Policy, Schedule, Stage};
 use super::status::CacheStatus;
 use super::sync::{AtomicI64, Current, Mutex, MutexGuard, Ordering};
 use crate::clock::{Moment, Monotonic};
@@ -36,61 +37,6 @@ struct Generation<V> {
     number: u64,
     landed: Moment,
     schedule: Schedule,
-}
-
-struct Ledger<F> {
-    /// How many loads there have been.
-    started: u64,
-    /// Loads up to this number do not land any more.
-    floor: u64,
-    /// Loads up to this number answer nobody any more either.
-    invalidated: u64,
-    flight: Option<Flight<F>>,
-    /// Loads that have been given up and may answer yet.
-    late: Vec<Flight<F>>,
-    hold: Option<Hold>,
-    rejections: Rejections,
-    refreshes: u64,
-    failures: u64,
-    failures_in_a_row: u32,
-    /// How many loads in a row brought something that was due again already.
-    due_in_a_row: u32,
-}
-
-/// A load under way.
-struct Flight<F> {
-    number: u64,
-    since: Monotonic,
-    handle: F,
-}
-
-/// Why the source is left alone for now, and for how long.
-struct Hold {
-    /// A failure, which is the answer where there is no credential. Without one, the last load brought
-    /// something that is due again already.
-    error: Option<AuthError>,
-    /// While there is a credential.
-    warm: Monotonic,
-    /// Where there is none, or not for long.
-    cold: Monotonic,
-}
-
-struct Rejections {
-    /// The last generation that was rejected.
-    number: u64,
-    /// How many generations in a row never worked.
-    in_a_row: u32,
-    /// Until when a rejected generation stays.
-    hold: Monotonic,
-}
-
-/// What a load is waited for by.
-pub(super) trait Handle: Clone {
-    /// Whether it has come to an end. A load that ran has told the slot before.
-    fn has_ended(&self) -> bool;
-
-    /// Stops it, at once or at its next step.
-    fn abort(&self);
 }
 
 /// What a caller is to do.
@@ -116,23 +62,7 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
             policy,
             current: Current::empty(),
             quiet_until: AtomicI64::new(Monotonic::MIN.as_nanos()),
-            ledger: Mutex::new(Ledger {
-                started: 0,
-                floor: 0,
-                invalidated: 0,
-                flight: None,
-                late: Vec::new(),
-                hold: None,
-                rejections: Rejections {
-                    number: 0,
-                    in_a_row: 0,
-                    hold: Monotonic::MIN,
-                },
-                refreshes: 0,
-                failures: 0,
-                failures_in_a_row: 0,
-                due_in_a_row: 0,
-            }),
+            ledger: Mutex::new(Ledger::new()),
         }
     }
 
@@ -182,9 +112,9 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
             (None, _) | (_, Stage::Over) => None,
         };
 
-        // Nobody need have waited for all of that time: callers have timeouts of their own.
         // A task that ended without a word: its runtime stopped before it could run.
         _lost = ledger.flight.take_if(|flight| flight.handle.has_ended());
+        // Nobody need have waited for all of that time: callers have timeouts of their own.
         _hold = self.give_up_overdue(&mut ledger, now);
         let flight = match ledger.flight.take() {
             Some(flight) => flight,
@@ -403,15 +333,9 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
         let Some(generation) = current.filter(|current| current.value.is_same(rejected)) else {
             return;
         };
+        let age = now.monotonic.since(generation.landed.monotonic);
         let rejections = &mut ledger.rejections;
-        if rejections.number != generation.number {
-            rejections.number = generation.number;
-            let age = now.monotonic.since(generation.landed.monotonic);
-            rejections.in_a_row = match age < REJECTED_SOON {
-                true => rejections.in_a_row.saturating_add(1),
-                false => 1,
-            };
-        }
+        rejections.note(generation.number, age);
         if now.monotonic >= rejections.hold {
             let hold = self.policy.rejected(rejections.in_a_row);
             rejections.hold = now.monotonic.saturating_add(hold);
@@ -487,19 +411,6 @@ impl<V, F> Slot<V, F> {
 
     fn lock(&self) -> MutexGuard<'_, Ledger<F>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<F> Ledger<F> {
-    /// Load `number` has ended: the load under way, if that is the one.
-    fn take(&mut self, number: u64) -> Option<Flight<F>> {
-        self.late.retain(|flight| flight.number != number);
-        self.flight.take_if(|flight| flight.number == number)
-    }
-
-    fn take_all(&mut self) -> Vec<F> {
-        let flights = self.late.drain(..).chain(self.flight.take());
-        flights.map(|flight| flight.handle).collect()
     }
 }
 
