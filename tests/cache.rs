@@ -35,6 +35,20 @@ impl Issuer {
         Cached::new(self.source(answer))
     }
 
+    /// The first load never ends, the others do at once.
+    fn hanging_first(&self) -> impl TokenSource<Future: Send> + Send + Sync + 'static {
+        let loads = Arc::clone(&self.loads);
+        move || {
+            let number = loads.fetch_add(1, Ordering::SeqCst) + 1;
+            async move {
+                if number == 1 {
+                    std::future::pending::<()>().await;
+                }
+                numbered(number)
+            }
+        }
+    }
+
     fn source<T: Into<Token> + Send + 'static>(
         &self,
         answer: impl Fn(usize) -> Result<T, BoxError> + Clone + Send + Sync + 'static,
@@ -247,38 +261,20 @@ async fn a_second_cache_gives_no_second_life() {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_that_never_answers_is_an_error_and_the_next_caller_starts_another() {
-    let loads = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&loads);
-    let cache = Cached::new(move || {
-        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-        async move {
-            if number == 1 {
-                std::future::pending::<()>().await;
-            }
-            numbered(number)
-        }
-    });
+    let issuer = Issuer::default();
+    let cache = Cached::new(issuer.hanging_first());
     let error = cache.token().await.expect_err("no answer");
     assert!(error.is_transient());
     let source = std::error::Error::source(&error).expect("a cause");
     assert!(source.to_string().contains("30 seconds"), "{source}");
     assert_eq!(cache.token().await.expect("a token").expose(), "token-2");
-    assert_eq!(loads.load(Ordering::SeqCst), 2);
+    assert_eq!(issuer.loads(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn impatient_callers_do_not_wait_for_a_load_that_hangs_for_ever() {
-    let loads = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&loads);
-    let cache = Cached::new(move || {
-        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-        async move {
-            if number == 1 {
-                std::future::pending::<()>().await;
-            }
-            numbered(number)
-        }
-    });
+    let issuer = Issuer::default();
+    let cache = Cached::new(issuer.hanging_first());
     for _ in 0..30 {
         let call = tokio::time::timeout(Duration::from_secs(1), cache.token());
         assert!(call.await.is_err(), "within the time a load may take");
@@ -352,17 +348,8 @@ fn a_runtime_that_stops_hangs_nobody() {
             .build()
             .expect("a runtime")
     };
-    let loads = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&loads);
-    let cache = Cached::new(move || {
-        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-        async move {
-            if number == 1 {
-                std::future::pending::<()>().await;
-            }
-            numbered(number)
-        }
-    });
+    let issuer = Issuer::default();
+    let cache = Cached::new(issuer.hanging_first());
     let first = runtime();
     let stranded = first.block_on(async {
         let mut call = cache.token();
@@ -371,7 +358,7 @@ fn a_runtime_that_stops_hangs_nobody() {
         Some(call)
     });
     let stranded = stranded.expect("not awaited yet");
-    assert_eq!(loads.load(Ordering::SeqCst), 1);
+    assert_eq!(issuer.loads(), 1);
     drop(first);
     let second = runtime();
     let token = second.block_on(stranded).expect("taken over");

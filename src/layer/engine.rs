@@ -1,15 +1,15 @@
-//! The engine: one layer, one service, and the trait that makes a scheme of it.
+//! The engine: one layer and one service for every scheme.
 
 use std::fmt;
-use std::future::Future;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, request, response};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::authorizer::Authorizer;
 use super::body::{Passthrough, PreparePayload};
 use super::future::ResponseFuture;
 use super::guard::{Existing, Guard, OutOfScope};
@@ -17,186 +17,6 @@ use super::inspect::{HeadOnly, Inspect};
 use super::scope::Scope;
 use crate::clock::Clock;
 use crate::error::{AuthError, BoxError};
-use crate::payload::PayloadHash;
-
-/// An authorization scheme: which requests it covers, where its credential comes from, and how that
-/// is put on a request.
-///
-/// The engine drives it, one request at a time:
-///
-/// 1. [`cover`](Authorizer::cover) decides whether the request is any of its business, and what it
-///    needs of the body;
-/// 2. the body is made ready;
-/// 3. [`acquire`](Authorizer::acquire) gets the credential, the only step that may wait;
-/// 4. [`apply`](Authorizer::apply) puts it on the unsigned head;
-/// 5. [`judge`](Authorizer::judge) looks at the answer, and [`reject`](Authorizer::reject) hears of
-///    a rejection.
-///
-/// # A scheme of one's own
-///
-/// ```
-/// use std::convert::Infallible;
-/// use std::future::{Ready, ready};
-///
-/// use http::{HeaderValue, request};
-/// use tower_client_auth::{
-///     Applied, AuthError, AuthErrorKind, AuthOverride, AuthorizeLayer, Authorizer, Need,
-///     PayloadHash, Scope,
-/// };
-///
-/// /// Tells the server what the body should hash to, and where the request came from.
-/// #[derive(Clone)]
-/// struct Digest {
-///     sender: HeaderValue,
-///     scope: Scope,
-/// }
-///
-/// impl Authorizer for Digest {
-///     type Plan = ();
-///     type Credential = HeaderValue;
-///     type Acquire = Ready<Result<HeaderValue, AuthError>>;
-///
-///     fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
-///         let skip = AuthOverride::of(head).is_some_and(AuthOverride::is_skip);
-///         let ours = !skip && self.scope.covers(&head.uri)?;
-///         Ok(ours.then_some(((), Need::Payload)))
-///     }
-///
-///     fn acquire(&self, _plan: &()) -> Self::Acquire {
-///         ready(Ok(self.sender.clone()))
-///     }
-///
-///     fn apply(
-///         &self,
-///         _plan: &mut (),
-///         sender: &HeaderValue,
-///         payload: &PayloadHash,
-///         head: &mut request::Parts,
-///     ) -> Result<Applied, AuthError> {
-///         let digest = HeaderValue::try_from(payload.to_string())
-///             .map_err(|e| AuthError::new(AuthErrorKind::Request, "no digest").with_source(e))?;
-///         head.headers.insert("x-digest", digest);
-///         head.headers.insert("x-sender", sender.clone());
-///         Ok(Applied::default())
-///     }
-/// }
-///
-/// # use bytes::Bytes;
-/// # use http::{Request, Response};
-/// # use http_body_util::Full;
-/// # use tower::{ServiceBuilder, ServiceExt};
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), tower_client_auth::BoxError> {
-/// use tower_client_auth::Buffer;
-///
-/// let client = ServiceBuilder::new()
-///     .layer(
-///         AuthorizeLayer::with_authorizer(Digest {
-///             sender: HeaderValue::from_static("me"),
-///             scope: Scope::origin("https://api.example.com")?,
-///         })
-///         .payload(Buffer::default()),
-///     )
-///     .service_fn(|request: Request<_>| async move {
-///         # drop::<Request<tower_client_auth::AuthBody<Full<Bytes>>>>(Request::from_parts(request.into_parts().0, tower_client_auth::AuthBody::default()));
-///         Ok::<_, Infallible>(Response::new("the server's answer"))
-///     });
-/// let request = Request::put("https://api.example.com/x").body(Full::<Bytes>::from("hello"))?;
-/// assert_eq!(client.oneshot(request).await?.into_body(), "the server's answer");
-/// # Ok(())
-/// # }
-/// ```
-pub trait Authorizer {
-    /// What was decided about one request.
-    type Plan;
-    /// What is put on it.
-    type Credential;
-    /// The pending credential.
-    type Acquire: Future<Output = Result<Self::Credential, AuthError>>;
-
-    /// Decides about a request. `None` leaves it alone: it is sent as it is.
-    ///
-    /// May complete a relative URI. On an error nothing is sent, and the head must be as it was.
-    fn cover(&self, head: &mut request::Parts) -> Result<Option<(Self::Plan, Need)>, AuthError>;
-
-    /// Gets the credential. Called after the body is ready, and a second time for a replay.
-    fn acquire(&self, plan: &Self::Plan) -> Self::Acquire;
-
-    /// The credential if it is at hand, which saves a warm request the way through
-    /// [`acquire`](Authorizer::acquire). `None`, the default, is always right.
-    fn at_hand(&self, plan: &Self::Plan) -> Option<Self::Credential> {
-        let _ = plan;
-        None
-    }
-
-    /// Puts the credential on the head. Called again for a replay, with a head as it was before the
-    /// first time.
-    ///
-    /// On an error nothing is sent, and the head must be as it was: build aside, assign at the end.
-    fn apply(
-        &self,
-        plan: &mut Self::Plan,
-        credential: &Self::Credential,
-        payload: &PayloadHash,
-        head: &mut request::Parts,
-    ) -> Result<Applied, AuthError>;
-
-    /// Looks at a response, at its head and at whatever the layer peeked of its body. The default
-    /// accepts all.
-    fn judge(
-        &self,
-        plan: &Self::Plan,
-        credential: &Self::Credential,
-        head: &response::Parts,
-        peeked: Option<&[u8]>,
-    ) -> Verdict {
-        let _ = (plan, credential, head, peeked);
-        Verdict::Accept
-    }
-
-    /// Whether a credential is the rejected one over again, so that there is no point in sending the
-    /// request once more. `false`, the default, has it sent.
-    fn is_same(&self, rejected: &Self::Credential, acquired: &Self::Credential) -> bool {
-        let _ = (rejected, acquired);
-        false
-    }
-
-    /// Hears of every [`Verdict::Refresh`], whether or not the request is sent again.
-    fn reject(&self, plan: &Self::Plan, credential: &Self::Credential) {
-        let _ = (plan, credential);
-    }
-}
-
-/// What applying a credential needs of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Need {
-    /// Nothing: the body streams through. [`Authorizer::apply`] is given
-    /// [`PayloadHash::Unsigned`], which says nothing.
-    Head,
-    /// The hash of the whole body, so it is read first.
-    Payload,
-    /// A hash that is known already: the body streams through.
-    Hashed(PayloadHash),
-}
-
-/// What [`Authorizer::apply`] leaves for the body: nothing yet, the default.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Applied {}
-
-/// What a response says about the credential it was asked with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Nothing to be done: the response is the caller's.
-    Accept,
-    /// The credential was rejected; another one may do.
-    Refresh,
-    /// The credential is good and the way it was applied was not: the clock was off. Applying it
-    /// again may do.
-    Resync,
-}
 
 /// Adds an [`Authorizer`] to a service: the one layer behind [`SigV4Layer`], [`BearerTokenLayer`]
 /// and [`ApiKeyLayer`], and behind schemes of one's own.

@@ -2,6 +2,7 @@
 
 use std::future::{pending, ready};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use aws_credential_types::provider::error::CredentialsError;
 use tokio::time::{sleep, sleep_until};
@@ -171,6 +172,18 @@ async fn what_comes_in_time_is_used_at_once() {
     assert_eq!(answer.expect("sent"), "AKID2");
 }
 
+/// A cache over a provider that only has what ended then.
+fn stale(loads: &Loads, clock: &ManualClock, end: SystemTime) -> CachedCredentials {
+    let provider = Provider::new(loads, move |number| -> BoxFuture<'static, Provided> {
+        ready(Ok(keys(number, Some(end)))).boxed()
+    });
+    Cached::credentials_builder(provider)
+        .clock(Clock::from(clock.clone()))
+        .serve_past_expiry(BY)
+        .build()
+        .expect("a cache")
+}
+
 /// What comes past its expiry already may be used as well, within the limit: the metadata service
 /// hands out what it has when it has no connection itself.
 #[tokio::test(start_paused = true)]
@@ -179,12 +192,7 @@ async fn what_comes_past_its_expiry_is_used_within_the_limit() {
         let clock = manual_clock();
         let loads = Loads::default();
         let end = clock.now() - past * SECOND;
-        let provider = Provider::new(&loads, move |number| ready(Ok(keys(number, Some(end)))));
-        let cache = Cached::credentials_builder(provider)
-            .clock(Clock::from(clock.clone()))
-            .serve_past_expiry(BY)
-            .build()
-            .expect("a cache");
+        let cache = stale(&loads, &clock, end);
         let (answer, _) = send(&cache, &clock).await;
         match used {
             true => assert_eq!(answer.expect("sent"), "AKID1"),
@@ -206,12 +214,7 @@ async fn a_provider_with_nothing_but_old_ones_is_not_asked_at_every_request() {
     let clock = manual_clock();
     let loads = Loads::default();
     let end = clock.now() - 10 * SECOND;
-    let provider = Provider::new(&loads, move |number| ready(Ok(keys(number, Some(end)))));
-    let cache = Cached::credentials_builder(provider)
-        .clock(Clock::from(clock.clone()))
-        .serve_past_expiry(BY)
-        .build()
-        .expect("a cache");
+    let cache = stale(&loads, &clock, end);
     for _ in 0..8_000 {
         let (answer, waited) = send(&cache, &clock).await;
         answer.expect("sent");
