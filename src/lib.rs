@@ -115,22 +115,33 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+#[cfg(feature = "amplify")]
+pub mod config;
 mod error;
 pub mod identity;
 pub mod layer;
+#[cfg(feature = "amplify")]
+mod mode;
 mod payload;
 mod query;
 #[cfg(feature = "redirect")]
 mod redirect;
 mod secret;
+#[cfg(feature = "amplify")]
+pub mod select;
 #[cfg(feature = "sigv4")]
 pub mod sigv4;
+#[cfg(feature = "amplify")]
+mod suggest;
 
 // The paved path. What a program only meets by inference (futures, plans, sealed traits) stays in
 // the modules.
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
+#[cfg(feature = "amplify")]
+#[doc(inline)]
+pub use config::{ApiConfig, ApiKind, Config, Endpoint};
 pub use error::{AuthError, AuthErrorKind, BoxError};
 #[cfg(feature = "cache")]
 #[doc(inline)]
@@ -148,10 +159,15 @@ pub use layer::{
     ApiKeyLayer, Applied, AuthBody, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
     BearerTokenLayer, Buffer, CloneBody, Existing, Need, OutOfScope, Passthrough, Scope, Verdict,
 };
+#[cfg(feature = "amplify")]
+pub use mode::AuthorizationMode;
 pub use payload::PayloadHash;
 #[cfg(feature = "redirect")]
 pub use redirect::DropCredentials;
 pub use secret::Secret;
+#[cfg(feature = "amplify")]
+#[doc(inline)]
+pub use select::{ApiAuthLayer, ApiName, AuthSelector};
 
 /// So that the README's code is compiled along with the documentation's.
 #[cfg(doctest)]

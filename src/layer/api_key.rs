@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, header, request};
 use super::guard::{Admission, Existing, Guard};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
-use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough};
+use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::payload::PayloadHash;
@@ -305,12 +305,19 @@ pub(super) fn check_header_name(name: &HeaderName) -> Result<(), AuthError> {
 
 #[allow(private_interfaces)]
 impl Guarded for ApiKey {
-    fn guard_mut(&mut self) -> &mut Guard {
-        &mut self.guard
+    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
+        change(&mut self.guard);
     }
 
     /// A key does not expire, and so needs no clock.
     fn set_clock(&mut self, _clock: Clock) {}
+}
+
+#[allow(private_interfaces)]
+impl Scoped for ApiKey {
+    fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
 }
 
 impl fmt::Debug for ApiKey {

@@ -10,7 +10,7 @@ use super::api_key::check_header_name;
 use super::guard::{Admission, Existing, Guard, keep_first};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
-use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Verdict};
+use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped, Verdict};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::{Token, TokenSource, TokenStyle};
@@ -224,12 +224,19 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
 
 #[allow(private_interfaces)]
 impl<T> Guarded for Bearer<T> {
-    fn guard_mut(&mut self) -> &mut Guard {
-        &mut self.guard
+    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
+        change(&mut self.guard);
     }
 
     fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
+    }
+}
+
+#[allow(private_interfaces)]
+impl<T> Scoped for Bearer<T> {
+    fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
     }
 }
 

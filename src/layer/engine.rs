@@ -165,13 +165,19 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
         layer
     }
 
+    /// The scheme by itself, for one that is made of others.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn into_authorizer(self) -> A {
+        self.shared.authorizer
+    }
+
     pub(crate) fn authorizer_mut(&mut self) -> &mut A {
         &mut self.shared.authorizer
     }
 }
 
-/// Settings that all schemes of this crate have.
-impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
+/// Settings of the schemes that have one scope.
+impl<A: Scoped, P, I> AuthorizeLayer<A, P, I> {
     /// The origins the credential may go to, in place of those the layer was built with. To keep
     /// AWS's own domains beside one of yours: `Scope::aws().union(Scope::origin("https://…")?)`.
     ///
@@ -185,7 +191,7 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
         O: TryInto<Scope>,
         AuthError: From<O::Error>,
     {
-        self.guard().set_scope(scope.try_into()?)?;
+        self.authorizer_mut().guard_mut().set_scope(scope.try_into()?)?;
         Ok(self)
     }
 
@@ -203,29 +209,34 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     /// [`AuthErrorKind::Configuration`](crate::AuthErrorKind::Configuration) if it is no origin, or
     /// outside the layer's scope.
     pub fn default_origin(mut self, origin: &str) -> Result<Self, AuthError> {
-        self.guard().set_default_origin(origin)?;
+        self.authorizer_mut().guard_mut().set_default_origin(origin)?;
         Ok(self)
     }
+}
 
+/// Settings that all schemes of this crate have.
+impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     /// Lets a request's `Host` header differ from its URI, and has it signed. For VPC endpoints,
     /// whose URI names the endpoint and whose `Host` names the API.
     ///
     /// The scope still goes by the URI: that is where the connection goes.
     pub fn allow_host_header(mut self) -> Self {
-        self.guard().set_allow_host_header();
+        self.authorizer_mut().each_guard(&mut Guard::set_allow_host_header);
         self
     }
 
     /// What happens to a credential the request already carries.
     pub fn existing(mut self, existing: Existing) -> Self {
-        self.guard().set_existing(existing);
+        self.authorizer_mut()
+            .each_guard(&mut |guard| guard.set_existing(existing));
         self
     }
 
     /// What happens to a request that goes to none of the layer's origins: it is sent without the
     /// credential, or it is an error.
     pub fn out_of_scope(mut self, out_of_scope: OutOfScope) -> Self {
-        self.guard().set_out_of_scope(out_of_scope);
+        self.authorizer_mut()
+            .each_guard(&mut |guard| guard.set_out_of_scope(out_of_scope));
         self
     }
 
@@ -234,19 +245,22 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
         self.authorizer_mut().set_clock(clock.into());
         self
     }
-
-    fn guard(&mut self) -> &mut Guard {
-        self.authorizer_mut().guard_mut()
-    }
 }
 
 /// A scheme with the common checks; crate-private by its types.
 #[allow(private_interfaces)]
 pub trait Guarded {
     #[doc(hidden)]
-    fn guard_mut(&mut self) -> &mut Guard;
+    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard));
     #[doc(hidden)]
     fn set_clock(&mut self, clock: Clock);
+}
+
+/// A scheme with one guard, whose scope can be changed.
+#[allow(private_interfaces)]
+pub trait Scoped: Guarded {
+    #[doc(hidden)]
+    fn guard_mut(&mut self) -> &mut Guard;
 }
 
 impl<A: fmt::Debug, P: fmt::Debug, I> fmt::Debug for AuthorizeLayer<A, P, I> {

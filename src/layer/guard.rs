@@ -120,6 +120,12 @@ impl Guard {
         self.allow_host_header
     }
 
+    /// Whether a request to another origin is an error.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn rejects_strangers(&self) -> bool {
+        self.out_of_scope == OutOfScope::Reject
+    }
+
     pub(crate) fn set_existing(&mut self, existing: Existing) {
         self.existing = existing;
     }

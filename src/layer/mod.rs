@@ -31,7 +31,7 @@ pub use authorizer::{Applied, Authorizer, Need, Verdict};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
 pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
 pub use collect::BufferFuture;
-pub use engine::{Authorize, AuthorizeLayer, Guarded};
+pub use engine::{Authorize, AuthorizeLayer, Guarded, Scoped};
 pub use future::ResponseFuture;
 pub use guard::{Existing, OutOfScope};
 pub use inspect::{HeadOnly, Inspect, Inspected};
@@ -41,5 +41,9 @@ pub use scope::Scope;
 pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};
 
 pub(crate) use engine::Shared;
-#[cfg(feature = "redirect")]
+#[cfg(feature = "amplify")]
+pub(crate) use guard::{Admission, Guard};
+#[cfg(feature = "amplify")]
+pub(crate) use origin::Origin;
+#[cfg(any(feature = "redirect", feature = "amplify"))]
 pub(crate) use origin::Target;

@@ -87,8 +87,9 @@ fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
 
+/// A scheme, a host and a port, in a form that compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     pub(super) https: bool,
     pub(super) host: Host,
     pub(super) port: u16,
@@ -102,13 +103,37 @@ impl Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return Err(not_an_origin());
         };
-        let target = Target::new(scheme, authority)?;
-        Ok(Self {
+        Ok(Self::new(&Target::new(scheme, authority)?, authority))
+    }
+
+    /// Of an absolute URI, whatever follows the authority.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn of(uri: &Uri) -> Result<Self, AuthError> {
+        match (Target::of(uri)?, uri.authority()) {
+            (Some(target), Some(authority)) => Ok(Self::new(&target, authority)),
+            _ => Err(super::guard::no_origin()),
+        }
+    }
+
+    fn new(target: &Target<'_>, authority: &Authority) -> Self {
+        Self {
             https: target.https,
             host: Host::new(target.host),
             port: target.port,
             text: authority.as_str().into(),
-        })
+        }
+    }
+
+    /// Whether it is where `target` goes, however that is spelled.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn matches(&self, target: &Target<'_>) -> bool {
+        self.https == target.https && self.port == target.port && self.host.matches(target.host)
+    }
+
+    /// What sorts by spelling.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn spelling(&self) -> (bool, &str) {
+        (self.https, &self.text)
     }
 
     pub(super) fn scheme(&self) -> Scheme {

@@ -5,6 +5,8 @@ use http::{Extensions, request};
 #[cfg(feature = "sigv4")]
 use crate::error::AuthError;
 use crate::identity::Token;
+#[cfg(feature = "amplify")]
+use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
 use crate::sigv4::SigningCredentials;
@@ -54,6 +56,8 @@ pub struct AuthOverride {
     #[cfg(feature = "sigv4")]
     credentials: Option<SigningCredentials>,
     payload_hash: Option<PayloadHash>,
+    #[cfg(feature = "amplify")]
+    mode: Option<AuthorizationMode>,
 }
 
 impl AuthOverride {
@@ -105,6 +109,28 @@ impl AuthOverride {
         self
     }
 
+    /// Authorizes the request in another mode than its API's own. For layers of an
+    /// [`AuthSelector`](crate::AuthSelector); the others have one mode only, and pay no heed to it.
+    ///
+    /// ```
+    /// use tower_client_auth::{AuthOverride, AuthorizationMode};
+    ///
+    /// let mut request = http::Request::post("/").body(())?;
+    /// request
+    ///     .extensions_mut()
+    ///     .insert(AuthOverride::new().mode(AuthorizationMode::ApiKey));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    ///
+    /// The API needs what the mode takes: a key, a token source, AWS credentials. Where that is
+    /// missing, the request is an error, and not sent.
+    #[cfg(feature = "amplify")]
+    #[must_use]
+    pub fn mode(mut self, mode: AuthorizationMode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
     /// The request's override, if it has one. What is in it is for
     /// [`Authorizer`](crate::Authorizer)s of one's own to heed.
     pub fn of(head: &request::Parts) -> Option<&Self> {
@@ -126,6 +152,12 @@ impl AuthOverride {
     #[cfg(feature = "sigv4")]
     pub fn own_credentials(&self) -> Option<&SigningCredentials> {
         self.credentials.as_ref()
+    }
+
+    /// The mode to authorize the request in.
+    #[cfg(feature = "amplify")]
+    pub fn own_mode(&self) -> Option<AuthorizationMode> {
+        self.mode
     }
 
     /// The payload hash to believe.

@@ -12,7 +12,7 @@ use super::guard::{Admission, Existing, Guard, keep_first};
 use super::origin::Target;
 use super::overrides::AuthOverride;
 use super::scope::Scope;
-use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need};
+use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Scoped};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::{CredentialsSource, IntoCredentialsSource};
@@ -395,12 +395,19 @@ fn align_host_header(head: &mut request::Parts) {
 
 #[allow(private_interfaces)]
 impl<C> Guarded for SigV4<C> {
-    fn guard_mut(&mut self) -> &mut Guard {
-        &mut self.guard
+    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
+        change(&mut self.guard);
     }
 
     fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
+    }
+}
+
+#[allow(private_interfaces)]
+impl<C> Scoped for SigV4<C> {
+    fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
     }
 }
 

@@ -1,0 +1,171 @@
+//! One API and the schemes that its requests can be authorized with.
+
+use std::fmt;
+
+use http::uri::PathAndQuery;
+use http::{Uri, header, request};
+
+use super::providers::Tokens;
+use super::routes::{check_path, lies_below};
+use crate::config::{ApiKind, Endpoint};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::layer::{
+    Admission, ApiKey, AuthOverride, Authorizer, Bearer, BearerPlan, Existing, Guard, Need,
+};
+#[cfg(feature = "sigv4")]
+use crate::layer::{SigV4, SigV4Plan};
+use crate::mode::AuthorizationMode;
+
+/// An API, ready to authorize requests.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) name: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) kind: ApiKind,
+    pub(super) mode: AuthorizationMode,
+    /// One for each mode, in their order. Those that cannot be had are errors, for requests that ask
+    /// for them; the API's own mode is none of these.
+    pub(super) schemes: Vec<Result<Scheme, AuthError>>,
+    /// For requests that need no credential.
+    pub(super) guard: Guard,
+}
+
+/// The layers of this crate, of which an API uses one for a request.
+#[derive(Clone)]
+pub(super) enum Scheme {
+    Open,
+    Key(ApiKey),
+    Token(Bearer<Tokens>),
+    #[cfg(feature = "sigv4")]
+    Iam(SigV4<super::providers::AwsCredentials>),
+}
+
+/// What the scheme decided.
+#[derive(Debug)]
+pub(super) enum SchemePlan {
+    Key,
+    Token(BearerPlan),
+    #[cfg(feature = "sigv4")]
+    Iam(SigV4Plan),
+}
+
+impl Api {
+    pub(super) fn scheme(&self, mode: AuthorizationMode) -> Result<&Scheme, AuthError> {
+        match self.schemes.get(mode as usize) {
+            Some(Ok(scheme)) => Ok(scheme),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(AuthError::new(
+                AuthErrorKind::Configuration,
+                format!("the API `{}` has no mode {mode}", self.name),
+            )),
+        }
+    }
+
+    /// The mode for a request: its own, or the API's.
+    #[inline]
+    pub(super) fn mode_of(&self, head: &request::Parts) -> AuthorizationMode {
+        let own = AuthOverride::of(head).and_then(AuthOverride::own_mode);
+        own.unwrap_or(self.mode)
+    }
+
+    /// Decides about a request that is this API's, and whose URI is absolute.
+    #[inline]
+    pub(super) fn cover(
+        &self,
+        mode: AuthorizationMode,
+        head: &mut request::Parts,
+    ) -> Result<Option<(SchemePlan, Need)>, AuthError> {
+        match self.scheme(mode)? {
+            Scheme::Open => self.leave(head),
+            Scheme::Key(key) => {
+                // Amplify's rule: who brings an `Authorization` wants nothing added to it.
+                if head.headers.contains_key(header::AUTHORIZATION)
+                    && self.guard.existing() == Existing::Keep
+                {
+                    return self.leave(head);
+                }
+                Ok(key.cover(head)?.map(|((), need)| (SchemePlan::Key, need)))
+            }
+            Scheme::Token(token) => {
+                let covered = token.cover(head)?;
+                Ok(covered.map(|(plan, need)| (SchemePlan::Token(plan), need)))
+            }
+            #[cfg(feature = "sigv4")]
+            Scheme::Iam(iam) => {
+                let covered = iam.cover(head)?;
+                Ok(covered.map(|(plan, need)| (SchemePlan::Iam(plan), need)))
+            }
+        }
+    }
+
+    /// Sends a request as it is, unless its origin is to be checked.
+    fn leave(&self, head: &request::Parts) -> Result<Option<(SchemePlan, Need)>, AuthError> {
+        if self.guard.rejects_strangers() {
+            let (Admission::Cover(_) | Admission::Leave(_)) =
+                self.guard.admit(head, AuthOverride::of(head))?;
+        }
+        Ok(None)
+    }
+
+    /// Whether an absolute URI's path is at or below the endpoint's. Its origin is the scheme's to
+    /// check.
+    #[inline]
+    pub(super) fn has_path(&self, uri: &Uri) -> Result<bool, AuthError> {
+        let own = self.endpoint.path();
+        if own.is_empty() {
+            return Ok(true);
+        }
+        if !lies_below(uri.path(), own) {
+            return Ok(false);
+        }
+        check_path(uri.path())?;
+        Ok(true)
+    }
+
+    /// The URI of a request whose own is only a path: exactly one slash joins the two, and no segment
+    /// is touched.
+    pub(super) fn join(&self, uri: &Uri) -> Result<Uri, AuthError> {
+        let relative = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        if uri.authority().is_some() || !relative.starts_with('/') {
+            return Err(AuthError::new(
+                AuthErrorKind::Request,
+                "the request's URI is neither absolute (`https://host/path`) nor a path that begins \
+                 with a slash (`/path`)",
+            ));
+        }
+        if !self.endpoint.path().is_empty() {
+            check_path(uri.path())?;
+        }
+        let too_long = || {
+            AuthError::new(
+                AuthErrorKind::Request,
+                "the request's path is too long to be joined with its API's endpoint",
+            )
+        };
+        let mut parts = self.endpoint.uri().clone().into_parts();
+        parts.path_and_query = match self.endpoint.path() {
+            // Nothing to join, nothing to copy.
+            "" => uri.path_and_query().cloned().or(parts.path_and_query),
+            path => {
+                // Below a GraphQL endpoint there is nothing: a mere slash is the endpoint itself.
+                let relative = match (self.kind, uri.path()) {
+                    (ApiKind::GraphQl, "/") => &relative[1..],
+                    _ => relative,
+                };
+                let joined = [path, relative].concat();
+                Some(PathAndQuery::try_from(joined).map_err(|_| too_long())?)
+            }
+        };
+        Uri::from_parts(parts).map_err(|_| too_long())
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! Which API a URL belongs to: the one of its origin whose path is the longest that it begins with.
+
+use http::Uri;
+use http::uri::Scheme;
+
+use crate::config::{Endpoint, is_dot_segment};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::layer::{Origin, Target};
+use crate::suggest;
+
+/// The endpoints of several APIs, ready to be searched. A search takes two binary ones: among the
+/// origins, and among the paths of one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Routes {
+    /// Sorted by spelling, so that the usual request, which spells its origin as the configuration
+    /// does, is found without taking the origin apart.
+    trees: Vec<Tree>,
+}
+
+/// The paths of an origin, sorted.
+#[derive(Clone, Debug)]
+struct Tree {
+    origin: Origin,
+    paths: Vec<Branch>,
+}
+
+/// A path, and the longest other path of the same origin that it lies below.
+#[derive(Clone, Debug)]
+struct Branch {
+    /// Without a slash at its end.
+    path: Box<str>,
+    parent: Option<usize>,
+    api: usize,
+}
+
+impl Routes {
+    /// # Errors
+    ///
+    /// If two of the endpoints are one and the same: no URL tells them apart.
+    pub(super) fn new<'a>(
+        endpoints: impl IntoIterator<Item = (&'a str, &'a Endpoint)>,
+    ) -> Result<Self, AuthError> {
+        let mut routes = Self::default();
+        let mut names = Vec::new();
+        for (api, (name, endpoint)) in endpoints.into_iter().enumerate() {
+            names.push(name);
+            let path = endpoint.path();
+            let paths = &mut routes.tree(endpoint.uri())?.paths;
+            if let Some(other) = paths.iter().find(|other| *other.path == *path) {
+                let two = [names[other.api], name];
+                return Err(AuthError::new(
+                    AuthErrorKind::Configuration,
+                    format!(
+                        "{} have the same endpoint, so a URL does not tell them apart: leave one out \
+                         with `layer_for`, or build a layer for each",
+                        suggest::list(two)
+                    ),
+                ));
+            }
+            paths.push(Branch {
+                path: path.into(),
+                parent: None,
+                api,
+            });
+        }
+        let spelling = |tree: &Tree, other: &Tree| {
+            tree.origin.spelling().cmp(&other.origin.spelling())
+        };
+        routes.trees.sort_by(spelling);
+        routes.trees.iter_mut().for_each(Tree::grow);
+        Ok(routes)
+    }
+
+    /// The tree of a URI's origin, planted if there is none.
+    fn tree(&mut self, uri: &Uri) -> Result<&mut Tree, AuthError> {
+        let origin = Origin::of(uri)?;
+        let target = Target::of(uri)?;
+        let known = self
+            .trees
+            .iter()
+            .position(|tree| target.is_some_and(|target| tree.origin.matches(&target)));
+        let at = known.unwrap_or(self.trees.len());
+        if known.is_none() {
+            self.trees.push(Tree {
+                origin,
+                paths: Vec::new(),
+            });
+        }
+        Ok(&mut self.trees[at])
+    }
+
+    /// The index of the API that a URL belongs to, if it belongs to any.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Request`] for a URL whose origin or path cannot be told.
+    pub(super) fn find(&self, uri: &Uri) -> Result<Option<usize>, AuthError> {
+        let Some(tree) = self.find_tree(uri)? else {
+            return Ok(None);
+        };
+        let Some(branch) = tree.find(uri.path()) else {
+            return Ok(None);
+        };
+        check_path(uri.path())?;
+        Ok(Some(branch.api))
+    }
+
+    fn find_tree(&self, uri: &Uri) -> Result<Option<&Tree>, AuthError> {
+        if let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority())
+            && (*scheme == Scheme::HTTPS || *scheme == Scheme::HTTP)
+        {
+            let spelling = (*scheme == Scheme::HTTPS, authority.as_str());
+            let found = self
+                .trees
+                .binary_search_by(|tree| tree.origin.spelling().cmp(&spelling));
+            if let Ok(at) = found {
+                return Ok(Some(&self.trees[at]));
+            }
+        }
+        let Some(target) = Target::of(uri)? else {
+            return Ok(None);
+        };
+        Ok(self.trees.iter().find(|tree| tree.origin.matches(&target)))
+    }
+}
+
+impl Tree {
+    /// Sorts the paths and finds what lies below what.
+    fn grow(&mut self) {
+        self.paths.sort_by(|a, b| compare(&a.path, &b.path));
+        for at in 1..self.paths.len() {
+            // Whatever a path lies below is an ancestor of the one sorted before it, or that itself.
+            let mut above = Some(at - 1);
+            while let Some(candidate) = above {
+                if lies_below(&self.paths[at].path, &self.paths[candidate].path) {
+                    break;
+                }
+                above = self.paths[candidate].parent;
+            }
+            self.paths[at].parent = above;
+        }
+    }
+
+    /// The longest of the paths that `path` lies below.
+    fn find(&self, path: &str) -> Option<&Branch> {
+        let behind = self
+            .paths
+            .partition_point(|branch| compare(&branch.path, path).is_le());
+        let mut candidate = behind.checked_sub(1);
+        while let Some(at) = candidate {
+            let branch = &self.paths[at];
+            if lies_below(path, &branch.path) {
+                return Some(branch);
+            }
+            candidate = branch.parent;
+        }
+        None
+    }
+}
+
+/// Orders paths as if each ended in a slash, so that everything below a path follows it at once:
+/// `/a`, `/a/b`, `/a-b`.
+fn compare(a: &str, b: &str) -> std::cmp::Ordering {
+    let common = a.len().min(b.len());
+    let (start_a, start_b) = (&a.as_bytes()[..common], &b.as_bytes()[..common]);
+    start_a.cmp(start_b).then_with(|| {
+        let end = |rest: &[u8]| rest.first().copied().unwrap_or(b'/');
+        let (rest_a, rest_b) = (&a.as_bytes()[common..], &b.as_bytes()[common..]);
+        end(rest_a).cmp(&end(rest_b)).then(rest_a.len().cmp(&rest_b.len()))
+    })
+}
+
+/// Whether a path is `above`, or begins with it at a slash.
+pub(super) fn lies_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Refuses a path with `.` or `..` in it: servers and clients resolve them, each at its own time, and
+/// then it may be another API's.
+pub(super) fn check_path(path: &str) -> Result<(), AuthError> {
+    // Nearly no path has one of these.
+    let suspicious = path.contains("/.") || path.contains("%2");
+    if suspicious && path.split('/').any(is_dot_segment) {
+        return Err(AuthError::new(
+            AuthErrorKind::Request,
+            "the request's path has a `.` or `..` in it, so it cannot be told which API it belongs to: \
+             resolve it first",
+        ));
+    }
+    Ok(())
+}

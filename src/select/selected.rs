@@ -1,0 +1,373 @@
+//! The authorizer that picks an API for a request, and then lets that API's scheme do its work.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Uri, request, response};
+
+use super::api::{Api, Scheme, SchemePlan};
+use super::providers::Pending;
+use super::routes::Routes;
+use crate::clock::Clock;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::Token;
+use crate::layer::{
+    Acquire, Applied, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict,
+};
+use crate::mode::AuthorizationMode;
+use crate::payload::PayloadHash;
+#[cfg(feature = "sigv4")]
+use crate::sigv4::SigningCredentials;
+use crate::suggest;
+
+/// Names the API that a request is for, as a request extension: for a layer that serves several.
+///
+/// ```
+/// use tower_client_auth::ApiName;
+///
+/// let mut request = http::Request::get("/items").body(())?;
+/// request.extensions_mut().insert(ApiName::new("orders"));
+/// # Ok::<(), http::Error>(())
+/// ```
+///
+/// It decides between the APIs of a layer; where a credential may go is still decided by the API's
+/// origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiName(Arc<str>);
+
+impl ApiName {
+    /// The API of that name in the configuration.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The [`Authorizer`] of [`ApiAuthLayer`](crate::ApiAuthLayer).
+#[derive(Clone)]
+pub struct Selected {
+    apis: Vec<Api>,
+    /// If there are several.
+    routes: Option<Routes>,
+}
+
+/// What was decided about a request: its API, and what that API's scheme decided.
+#[derive(Debug)]
+pub struct SelectedPlan {
+    api: usize,
+    mode: AuthorizationMode,
+    scheme: SchemePlan,
+}
+
+/// A credential of any scheme.
+#[derive(Clone, Debug)]
+pub struct SelectedCredential(Credential);
+
+#[derive(Clone, Debug)]
+enum Credential {
+    Key,
+    Token(Token),
+    #[cfg(feature = "sigv4")]
+    Iam(SigningCredentials),
+}
+
+impl Selected {
+    pub(super) fn new(apis: Vec<Api>) -> Result<Self, AuthError> {
+        let endpoints = apis.iter().map(|api| (api.name.as_str(), &api.endpoint));
+        let routes = match apis.len() {
+            1 => None,
+            _ => Some(Routes::new(endpoints)?),
+        };
+        Ok(Self { apis, routes })
+    }
+
+    /// The API that a request is for, and its URI if that has to be completed.
+    fn find(&self, head: &request::Parts) -> Result<Option<(usize, Option<Uri>)>, AuthError> {
+        let is_absolute = head.uri.scheme().is_some() && head.uri.authority().is_some();
+        let named = match head.extensions.get::<ApiName>() {
+            Some(name) => Some(self.index_of(name)?),
+            None => None,
+        };
+        if !is_absolute {
+            let api = named.or(self.only()).ok_or_else(|| self.ambiguous())?;
+            let uri = self.apis[api].join(&head.uri)?;
+            return Ok(Some((api, Some(uri))));
+        }
+        let found = match (named, &self.routes) {
+            (Some(api), _) => Some(api),
+            (None, Some(routes)) => routes.find(&head.uri)?,
+            (None, None) => match self.apis[0].has_path(&head.uri)? {
+                true => Some(0),
+                false => None,
+            },
+        };
+        Ok(found.map(|api| (api, None)))
+    }
+
+    fn only(&self) -> Option<usize> {
+        (self.apis.len() == 1).then_some(0)
+    }
+
+    fn index_of(&self, name: &ApiName) -> Result<usize, AuthError> {
+        let found = self.apis.iter().position(|api| *api.name == *name.0);
+        found.ok_or_else(|| {
+            let names = self.apis.iter().map(|api| api.name.as_str());
+            AuthError::new(
+                AuthErrorKind::Request,
+                format!(
+                    "the request names the API `{}`, and the layer serves {}",
+                    name.0,
+                    suggest::list(names)
+                ),
+            )
+        })
+    }
+
+    fn ambiguous(&self) -> AuthError {
+        let names = self.apis.iter().map(|api| api.name.as_str());
+        AuthError::new(
+            AuthErrorKind::Request,
+            format!(
+                "the request's URI is only a path, and the layer serves several APIs: insert an \
+                 `ApiName` into the request's extensions, one of {}",
+                suggest::list(names)
+            ),
+        )
+    }
+
+    /// The request is for none of the APIs.
+    fn leave_alone(&self, head: &request::Parts) -> Result<(), AuthError> {
+        if AuthOverride::of(head).is_some_and(AuthOverride::is_skip)
+            || !self.apis.iter().any(|api| api.guard.rejects_strangers())
+        {
+            return Ok(());
+        }
+        let names = self.apis.iter().map(|api| api.name.as_str());
+        Err(AuthError::new(
+            AuthErrorKind::Request,
+            format!(
+                "the request goes to none of the layer's APIs ({}), and the layer was told to reject \
+                 that",
+                suggest::list(names)
+            ),
+        ))
+    }
+
+    /// The scheme that covered a request.
+    #[inline]
+    fn scheme(&self, plan: &SelectedPlan) -> Option<&Scheme> {
+        self.apis.get(plan.api)?.scheme(plan.mode).ok()
+    }
+}
+
+impl Authorizer for Selected {
+    type Plan = SelectedPlan;
+    type Credential = SelectedCredential;
+    type Acquire = SelectedAcquire;
+
+    #[inline]
+    fn cover(
+        &self,
+        head: &mut request::Parts,
+    ) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
+        let Some((at, absolute)) = self.find(head)? else {
+            return self.leave_alone(head).map(|()| None);
+        };
+        let api = &self.apis[at];
+        let relative = absolute.map(|uri| mem::replace(&mut head.uri, uri));
+        let mode = api.mode_of(head);
+        match api.cover(mode, head) {
+            Ok(covered) => Ok(covered.map(|(scheme, need)| {
+                let plan = SelectedPlan {
+                    api: at,
+                    mode,
+                    scheme,
+                };
+                (plan, need)
+            })),
+            Err(error) => {
+                if let Some(uri) = relative {
+                    head.uri = uri;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn acquire(&self, plan: &SelectedPlan) -> SelectedAcquire {
+        SelectedAcquire(match (self.scheme(plan), &plan.scheme) {
+            (Some(Scheme::Token(scheme)), SchemePlan::Token(plan)) => {
+                Acquiring::Token(scheme.acquire(plan))
+            }
+            #[cfg(feature = "sigv4")]
+            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan)) => {
+                Acquiring::Iam(scheme.acquire(plan))
+            }
+            _ => Acquiring::Key,
+        })
+    }
+
+    #[inline]
+    fn at_hand(&self, plan: &SelectedPlan) -> Option<SelectedCredential> {
+        let credential = match (self.scheme(plan)?, &plan.scheme) {
+            (Scheme::Key(_), _) => Credential::Key,
+            (Scheme::Token(scheme), SchemePlan::Token(plan)) => {
+                Credential::Token(scheme.at_hand(plan)?)
+            }
+            #[cfg(feature = "sigv4")]
+            (Scheme::Iam(scheme), SchemePlan::Iam(plan)) => Credential::Iam(scheme.at_hand(plan)?),
+            _ => return None,
+        };
+        Some(SelectedCredential(credential))
+    }
+
+    #[inline]
+    fn apply(
+        &self,
+        plan: &mut SelectedPlan,
+        credential: &SelectedCredential,
+        payload: &PayloadHash,
+        head: &mut request::Parts,
+    ) -> Result<Applied, AuthError> {
+        match (self.scheme(plan), &mut plan.scheme, &credential.0) {
+            (Some(Scheme::Key(scheme)), SchemePlan::Key, Credential::Key) => {
+                scheme.apply(&mut (), &(), payload, head)
+            }
+            (Some(Scheme::Token(scheme)), SchemePlan::Token(plan), Credential::Token(token)) => {
+                scheme.apply(plan, token, payload, head)
+            }
+            #[cfg(feature = "sigv4")]
+            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan), Credential::Iam(credentials)) => {
+                scheme.apply(plan, credentials, payload, head)
+            }
+            _ => Err(mixed_up()),
+        }
+    }
+
+    fn judge(
+        &self,
+        plan: &SelectedPlan,
+        credential: &SelectedCredential,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Verdict {
+        match (self.scheme(plan), &plan.scheme, &credential.0) {
+            (Some(Scheme::Token(scheme)), SchemePlan::Token(plan), Credential::Token(token)) => {
+                scheme.judge(plan, token, head, peeked)
+            }
+            #[cfg(feature = "sigv4")]
+            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan), Credential::Iam(credentials)) => {
+                scheme.judge(plan, credentials, head, peeked)
+            }
+            _ => Verdict::Accept,
+        }
+    }
+
+    fn is_same(&self, rejected: &SelectedCredential, acquired: &SelectedCredential) -> bool {
+        match (&rejected.0, &acquired.0) {
+            (Credential::Key, Credential::Key) => true,
+            (Credential::Token(rejected), Credential::Token(acquired)) => {
+                rejected.is_same(acquired)
+            }
+            #[cfg(feature = "sigv4")]
+            (Credential::Iam(rejected), Credential::Iam(acquired)) => rejected.is_same(acquired),
+            _ => false,
+        }
+    }
+
+    fn reject(&self, plan: &SelectedPlan, credential: &SelectedCredential) {
+        match (self.scheme(plan), &plan.scheme, &credential.0) {
+            (Some(Scheme::Token(scheme)), SchemePlan::Token(plan), Credential::Token(token)) => {
+                scheme.reject(plan, token);
+            }
+            #[cfg(feature = "sigv4")]
+            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan), Credential::Iam(credentials)) => {
+                scheme.reject(plan, credentials);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A plan or a credential of one scheme given to another, which the engine never does.
+#[cold]
+fn mixed_up() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Request,
+        "the credential belongs to another scheme than the one that covered the request",
+    )
+}
+
+/// A pending credential of any scheme.
+pub struct SelectedAcquire(Acquiring);
+
+enum Acquiring {
+    Key,
+    Token(Acquire<Pending<Token>, Token>),
+    #[cfg(feature = "sigv4")]
+    Iam(Acquire<Pending<SigningCredentials>, SigningCredentials>),
+}
+
+impl Future for SelectedAcquire {
+    type Output = Result<SelectedCredential, AuthError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let credential = match &mut self.0 {
+            Acquiring::Key => Credential::Key,
+            Acquiring::Token(future) => Credential::Token(ready!(Pin::new(future).poll(cx))?),
+            #[cfg(feature = "sigv4")]
+            Acquiring::Iam(future) => Credential::Iam(ready!(Pin::new(future).poll(cx))?),
+        };
+        Poll::Ready(Ok(SelectedCredential(credential)))
+    }
+}
+
+#[allow(private_interfaces)]
+impl Guarded for Selected {
+    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
+        for api in &mut self.apis {
+            change(&mut api.guard);
+            for scheme in api.schemes.iter_mut().flatten() {
+                match scheme {
+                    Scheme::Open => {}
+                    Scheme::Key(scheme) => scheme.each_guard(change),
+                    Scheme::Token(scheme) => scheme.each_guard(change),
+                    #[cfg(feature = "sigv4")]
+                    Scheme::Iam(scheme) => scheme.each_guard(change),
+                }
+            }
+        }
+    }
+
+    fn set_clock(&mut self, clock: Clock) {
+        let schemes = self.apis.iter_mut().flat_map(|api| &mut api.schemes);
+        for scheme in schemes.flatten() {
+            match scheme {
+                Scheme::Open | Scheme::Key(_) => {}
+                Scheme::Token(scheme) => scheme.set_clock(clock.clone()),
+                #[cfg(feature = "sigv4")]
+                Scheme::Iam(scheme) => scheme.set_clock(clock.clone()),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Selected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selected").field("apis", &self.apis).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SelectedAcquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectedAcquire").finish_non_exhaustive()
+    }
+}

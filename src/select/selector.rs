@@ -1,0 +1,509 @@
+//! From a configuration to layers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::api::{Api, Scheme};
+use super::providers::Tokens;
+use super::selected::Selected;
+use crate::config::{ApiConfig, ApiKind, Config};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::{TokenSource, TokenStyle};
+use crate::layer::{
+    ApiKeyLayer, AuthorizeLayer, BearerTokenLayer, Buffer, Guard, Scope,
+};
+use crate::mode::AuthorizationMode;
+use crate::secret::Secret;
+use crate::suggest;
+
+#[cfg(feature = "sigv4")]
+use super::providers::AwsCredentials;
+
+/// Authorizes requests as a configuration says: the layer of an [`AuthSelector`].
+///
+/// One concrete type, whatever the mode: layers for different APIs fit into one collection, and one
+/// layer serves several APIs. Settings that all layers have are set on it as usual; the scope is the
+/// API's own origin, and its path.
+///
+/// ```
+/// use tower_client_auth::{Config, Existing, OutOfScope};
+///
+/// # let config: Config = r#"{"apis":{"orders":{"endpoint":"https://api.example.com","mode":"NONE"}}}"#.parse()?;
+/// let layer = config
+///     .selector()
+///     .layer("orders")?
+///     .existing(Existing::Replace)
+///     .out_of_scope(OutOfScope::Reject);
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// # Requests
+///
+/// - A URI that is only a path goes to the API's endpoint: `/items` to
+///   `https://api.example.com/prod/items`. Exactly one slash joins the two, segments and query stay as
+///   they are, in mode `NONE` too. Over a GraphQL API a mere `/` is the endpoint itself.
+/// - An absolute URI belongs to the API if its origin is the endpoint's and its path is the endpoint's
+///   or lies below it. Any other is [out of scope](crate::OutOfScope), and sent without a credential.
+/// - A request that has an `Authorization` header keeps it and gets nothing, in every mode, as with
+///   Amplify; [`Existing`](crate::Existing) changes that. An `x-api-key` that the caller set is signed
+///   in mode `AWS_IAM`.
+/// - [`AuthOverride::mode`](crate::AuthOverride::mode) picks another mode for one request.
+/// - Bodies are read only where they must be hashed, in mode `AWS_IAM`; in the others they stream.
+pub type ApiAuthLayer<P = Buffer> = AuthorizeLayer<Selected, P>;
+
+/// Makes layers from a [`Config`] and whatever the configuration itself does not hold: token sources
+/// and AWS credentials.
+///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use tower::ServiceBuilder;
+/// use tower_client_auth::{AuthBody, AuthorizationMode, Config};
+///
+/// # fn client() -> impl Clone { tower::service_fn(|_: http::Request<AuthBody<String>>| async {
+/// #     Ok::<_, std::io::Error>(http::Response::new(String::new())) }) }
+/// # async fn ask_the_issuer() -> Result<String, std::io::Error> { Ok("t".into()) }
+/// # #[cfg(feature = "sigv4")] {
+/// # let config: Config = r#"{"apis":{"orders":{"endpoint":"https://abc123.execute-api.eu-west-1.amazonaws.com/prod",
+/// #     "region":"eu-west-1","mode":"AWS_IAM"}}}"#.parse()?;
+/// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+/// let auth = config
+///     .selector()
+///     .aws_credentials(credentials)?
+///     .tokens(AuthorizationMode::OpenIdConnect, || async {
+///         Ok(format!("Bearer {}", ask_the_issuer().await?))
+///     })?;
+///
+/// let orders = ServiceBuilder::new().layer(auth.layer("orders")?).service(client());
+/// # }
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// # What each mode takes
+///
+/// | mode | takes |
+/// |---|---|
+/// | `NONE` | nothing |
+/// | `API_KEY` | the file's key, or [`api_key`](AuthSelector::api_key) |
+/// | `AWS_IAM` | the file's region, and [`aws_credentials`](AuthSelector::aws_credentials) or [`aws_provider`](AuthSelector::aws_provider) |
+/// | `AMAZON_COGNITO_USER_POOLS`, `OPENID_CONNECT`, `AWS_LAMBDA` | [`tokens`](AuthSelector::tokens) |
+///
+/// Whatever is missing for an API's own mode is an error when its layer is made, not when a request is
+/// under way.
+///
+/// # Sharing
+///
+/// Clones and layers share token sources and credentials, caches included: one token is fetched for
+/// all of them.
+#[derive(Clone)]
+#[must_use = "a selector does nothing until it makes a layer"]
+pub struct AuthSelector {
+    config: Arc<Config>,
+    all: Providers,
+    /// Those of single APIs.
+    own: BTreeMap<String, Providers>,
+}
+
+/// What the configuration does not hold.
+#[derive(Clone, Default)]
+struct Providers {
+    api_key: Option<Secret>,
+    tokens: BTreeMap<AuthorizationMode, Tokens>,
+    #[cfg(feature = "sigv4")]
+    credentials: Option<AwsCredentials>,
+}
+
+impl Config {
+    /// What makes layers of this configuration.
+    pub fn selector(&self) -> AuthSelector {
+        AuthSelector {
+            config: Arc::new(self.clone()),
+            all: Providers::default(),
+            own: BTreeMap::new(),
+        }
+    }
+}
+
+impl AuthSelector {
+    /// Where the tokens of a mode come from, for all APIs: any
+    /// [`TokenSource`], such as a closure.
+    ///
+    /// A source is put into a [`Cached`](crate::Cached), so that it is asked once and then before the
+    /// token ends, and not for every request. One that is a `Cached` already stays as it is, with the
+    /// settings it was built with.
+    ///
+    /// The token is sent verbatim: where an API wants `Bearer` before it, the source says so.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] for a mode that takes no token.
+    pub fn tokens<S>(mut self, mode: AuthorizationMode, source: S) -> Result<Self, AuthError>
+    where
+        S: TokenSource + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.all.set_tokens(mode, source)?;
+        Ok(self)
+    }
+
+    /// As [`tokens`](AuthSelector::tokens), for one API.
+    ///
+    /// # Errors
+    ///
+    /// Also if there is no API of that name.
+    pub fn tokens_for<S>(
+        mut self,
+        api: &str,
+        mode: AuthorizationMode,
+        source: S,
+    ) -> Result<Self, AuthError>
+    where
+        S: TokenSource + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.own(api)?.set_tokens(mode, source)?;
+        Ok(self)
+    }
+
+    /// The AWS credentials of mode `AWS_IAM`, for all APIs:
+    /// [`Credentials`](aws_credential_types::Credentials), or any
+    /// [`CredentialsSource`](crate::CredentialsSource).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SigningCredentials::new`](crate::sigv4::SigningCredentials::new).
+    #[cfg(feature = "sigv4")]
+    pub fn aws_credentials<C>(mut self, credentials: C) -> Result<Self, AuthError>
+    where
+        C: crate::IntoCredentialsSource,
+        C::Source: Send + Sync + 'static,
+        <C::Source as crate::CredentialsSource>::Future: Send + 'static,
+    {
+        self.all.set_credentials(credentials)?;
+        Ok(self)
+    }
+
+    /// As [`aws_credentials`](AuthSelector::aws_credentials), for one API.
+    ///
+    /// # Errors
+    ///
+    /// Also if there is no API of that name.
+    #[cfg(feature = "sigv4")]
+    pub fn aws_credentials_for<C>(mut self, api: &str, credentials: C) -> Result<Self, AuthError>
+    where
+        C: crate::IntoCredentialsSource,
+        C::Source: Send + Sync + 'static,
+        <C::Source as crate::CredentialsSource>::Future: Send + 'static,
+    {
+        self.own(api)?.set_credentials(credentials)?;
+        Ok(self)
+    }
+
+    /// Where the AWS credentials of mode `AWS_IAM` come from, for all APIs: any provider, such as
+    /// `aws_config`'s default chain, kept in a [`Cached`](crate::Cached).
+    #[cfg(feature = "sigv4")]
+    pub fn aws_provider<C>(mut self, provider: C) -> Self
+    where
+        C: aws_credential_types::provider::ProvideCredentials + 'static,
+    {
+        self.all.credentials = Some(AwsCredentials::new(crate::Cached::credentials(provider)));
+        self
+    }
+
+    /// The key of an API, in place of the file's: for keys that are no part of what is checked in.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] if there is no API of that name.
+    pub fn api_key(mut self, api: &str, key: impl Into<Secret>) -> Result<Self, AuthError> {
+        self.own(api)?.api_key = Some(key.into());
+        Ok(self)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The layer for one API.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] if there is no API of that name, or if its mode takes what is
+    /// not there: a key, a token source, AWS credentials, a region, a feature of this crate.
+    /// [`AuthErrorKind::MalformedCredential`] for a key that cannot stand in a header,
+    /// [`AuthErrorKind::PlainText`] for an endpoint over plain http.
+    pub fn layer(&self, api: &str) -> Result<ApiAuthLayer, AuthError> {
+        self.layer_for([api])
+    }
+
+    /// The layer for the only API there is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`layer`](AuthSelector::layer); [`AuthErrorKind::Configuration`] if there are several
+    /// APIs, or none.
+    pub fn only_layer(&self) -> Result<ApiAuthLayer, AuthError> {
+        self.only(|_| true, "")
+    }
+
+    /// The layer for the only API of a kind: where a file has a REST API and a GraphQL API.
+    ///
+    /// # Errors
+    ///
+    /// As [`only_layer`](AuthSelector::only_layer).
+    pub fn only_layer_of(&self, kind: ApiKind) -> Result<ApiAuthLayer, AuthError> {
+        self.only(|api| api.kind == kind, kind.as_str())
+    }
+
+    /// One layer for all APIs: it finds a request's API by its URL, or by its
+    /// [`ApiName`](crate::ApiName).
+    ///
+    /// Of several APIs with one origin, the one with the longest path that the URL's path lies below.
+    /// Requests to none of them are out of scope.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`layer`](AuthSelector::layer), for any of the APIs;
+    /// [`AuthErrorKind::Configuration`] if two have the same endpoint, or if there is no API at all.
+    pub fn layer_for_all(&self) -> Result<ApiAuthLayer, AuthError> {
+        self.layer_for(self.config.apis.keys())
+    }
+
+    /// As [`layer_for_all`](AuthSelector::layer_for_all), for some of the APIs: where a file has more
+    /// than the program calls.
+    ///
+    /// # Errors
+    ///
+    /// Also if there is no API of one of the names.
+    pub fn layer_for<N: AsRef<str>>(
+        &self,
+        apis: impl IntoIterator<Item = N>,
+    ) -> Result<ApiAuthLayer, AuthError> {
+        let apis = apis
+            .into_iter()
+            .map(|name| self.build(name.as_ref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if apis.is_empty() {
+            return Err(configuration("the configuration has no APIs"));
+        }
+        let selected = Selected::new(apis)?;
+        Ok(AuthorizeLayer::from_parts(selected, Buffer::default()))
+    }
+
+    fn only(
+        &self,
+        wanted: impl Fn(&ApiConfig) -> bool,
+        kind: &str,
+    ) -> Result<ApiAuthLayer, AuthError> {
+        let mut names = self.config.apis.iter().filter(|(_, api)| wanted(api));
+        let space = if kind.is_empty() { "" } else { " " };
+        match (names.next(), names.next()) {
+            (Some((name, _)), None) => self.layer(name),
+            (None, _) => Err(configuration(format!(
+                "the configuration has no {kind}{space}APIs"
+            ))),
+            (Some(_), Some(_)) => Err(configuration(format!(
+                "the configuration has several {kind}{space}APIs: name one of {}",
+                self.names(wanted)
+            ))),
+        }
+    }
+
+    fn names(&self, wanted: impl Fn(&ApiConfig) -> bool) -> String {
+        let apis = self.config.apis.iter();
+        suggest::list(apis.filter(|(_, api)| wanted(api)).map(|(name, _)| name.as_str()))
+    }
+
+    /// The providers of one API.
+    fn own(&mut self, api: &str) -> Result<&mut Providers, AuthError> {
+        self.find(api)?;
+        Ok(self.own.entry(api.to_owned()).or_default())
+    }
+
+    fn find(&self, name: &str) -> Result<&ApiConfig, AuthError> {
+        self.config.apis.get(name).ok_or_else(|| {
+            let names = self.config.apis.keys().map(String::as_str);
+            configuration(match suggest::nearest(name, names) {
+                _ if self.config.apis.is_empty() => {
+                    format!("there is no API `{name}`: the configuration has none")
+                }
+                Some(near) => format!("there is no API `{name}`: did you mean `{near}`?"),
+                None => format!("there is no API `{name}`: there are {}", self.names(|_| true)),
+            })
+        })
+    }
+
+    fn build(&self, name: &str) -> Result<Api, AuthError> {
+        let config = self.find(name)?;
+        let builder = Builder {
+            name,
+            config,
+            own: self.own.get(name),
+            all: &self.all,
+            scope: scope_of(name, config)?,
+        };
+        let schemes = AuthorizationMode::ALL.iter().map(|mode| builder.scheme(*mode));
+        let api = Api {
+            name: name.to_owned(),
+            endpoint: config.endpoint.clone(),
+            kind: config.kind,
+            mode: config.mode,
+            schemes: schemes.collect(),
+            guard: Guard::new(builder.scope)?,
+        };
+        api.scheme(api.mode)?;
+        Ok(api)
+    }
+}
+
+impl Providers {
+    fn set_tokens<S>(&mut self, mode: AuthorizationMode, source: S) -> Result<(), AuthError>
+    where
+        S: TokenSource + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        if !mode.takes_token() {
+            let takers = AuthorizationMode::ALL.iter().filter(|mode| mode.takes_token());
+            return Err(configuration(format!(
+                "mode `{mode}` takes no token; those that do are {}",
+                suggest::list(takers.map(|mode| mode.as_str()))
+            )));
+        }
+        self.tokens.insert(mode, Tokens::new(source));
+        Ok(())
+    }
+
+    #[cfg(feature = "sigv4")]
+    fn set_credentials<C>(&mut self, credentials: C) -> Result<(), AuthError>
+    where
+        C: crate::IntoCredentialsSource,
+        C::Source: Send + Sync + 'static,
+        <C::Source as crate::CredentialsSource>::Future: Send + 'static,
+    {
+        let source = credentials.into_credentials_source()?;
+        self.credentials = Some(AwsCredentials::new(source));
+        Ok(())
+    }
+}
+
+/// Makes the schemes of one API.
+struct Builder<'a> {
+    name: &'a str,
+    config: &'a ApiConfig,
+    own: Option<&'a Providers>,
+    all: &'a Providers,
+    scope: Scope,
+}
+
+impl Builder<'_> {
+    fn scheme(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
+        match mode {
+            AuthorizationMode::None => Ok(Scheme::Open),
+            AuthorizationMode::ApiKey => self.key(),
+            AuthorizationMode::AwsIam => self.iam(),
+            AuthorizationMode::CognitoUserPools
+            | AuthorizationMode::OpenIdConnect
+            | AuthorizationMode::AwsLambda => self.token(mode),
+        }
+    }
+
+    /// The first that somebody gave, for this API before all APIs.
+    fn provided<T>(&self, get: impl Fn(&Providers) -> Option<&T>) -> Option<&T> {
+        self.own.and_then(&get).or_else(|| get(self.all))
+    }
+
+    fn key(&self) -> Result<Scheme, AuthError> {
+        let given = self.provided(|providers| providers.api_key.as_ref());
+        let key = given.or(self.config.api_key.as_ref()).ok_or_else(|| {
+            self.missing(
+                "mode `API_KEY`, and there is no key for it: write it into the configuration, or give \
+                 it with `AuthSelector::api_key`",
+            )
+        })?;
+        let layer = ApiKeyLayer::new(self.scope.clone(), key.clone())
+            .map_err(|error| self.wrong(&error))?;
+        Ok(Scheme::Key(layer.into_authorizer()))
+    }
+
+    fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
+        let source = self.provided(|providers| providers.tokens.get(&mode));
+        let source = source.ok_or_else(|| {
+            self.missing(&format!(
+                "mode `{mode}`, and there is no token source for it: give one with \
+                 `AuthSelector::tokens`"
+            ))
+        })?;
+        let layer = BearerTokenLayer::new(self.scope.clone(), source.clone())?;
+        Ok(Scheme::Token(layer.style(TokenStyle::Raw).into_authorizer()))
+    }
+
+    #[cfg(feature = "sigv4")]
+    fn iam(&self) -> Result<Scheme, AuthError> {
+        let credentials = self.provided(|providers| providers.credentials.as_ref());
+        let credentials = credentials.ok_or_else(|| {
+            self.missing(
+                "mode `AWS_IAM`, and there are no AWS credentials for it: give them with \
+                 `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`",
+            )
+        })?;
+        let region = self.config.region.as_deref().ok_or_else(|| {
+            self.missing(
+                "mode `AWS_IAM`, and the configuration does not say in which region it is: add its \
+                 region",
+            )
+        })?;
+        let service = self.config.signing_name();
+        let layer = crate::layer::SigV4Layer::new(region, service, credentials.clone())
+            .and_then(|layer| layer.scope(self.scope.clone()))
+            .map_err(|error| self.wrong(&error))?;
+        Ok(Scheme::Iam(layer.into_authorizer()))
+    }
+
+    #[cfg(not(feature = "sigv4"))]
+    fn iam(&self) -> Result<Scheme, AuthError> {
+        Err(self.missing(
+            "mode `AWS_IAM`, which this program was built without: enable the feature `sigv4` of \
+             `tower-client-auth`",
+        ))
+    }
+
+    fn missing(&self, what: &str) -> AuthError {
+        configuration(format!("the API `{}` has {what}", self.name))
+    }
+
+    /// What a layer says, with the API's name to it.
+    fn wrong(&self, error: &AuthError) -> AuthError {
+        AuthError::new(error.kind(), format!("the API `{}`: {error}", self.name))
+    }
+}
+
+fn scope_of(name: &str, api: &ApiConfig) -> Result<Scope, AuthError> {
+    if api.endpoint.is_plain_text() && !api.allow_plain_http {
+        return Err(AuthError::new(
+            AuthErrorKind::PlainText,
+            format!(
+                "the endpoint of the API `{name}` is plain http, where anybody on the way could read \
+                 the credential: use https, or `allow_plain_http` if the network is encrypted by other \
+                 means"
+            ),
+        ));
+    }
+    let scope = Scope::origin(api.endpoint.origin())?;
+    Ok(match api.allow_plain_http {
+        true => scope.allow_plain_http(),
+        false => scope,
+    })
+}
+
+fn configuration(message: impl Into<std::borrow::Cow<'static, str>>) -> AuthError {
+    AuthError::new(AuthErrorKind::Configuration, message)
+}
+
+impl fmt::Debug for AuthSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthSelector")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,5 @@
+import 'package:flutter/material.dart';
+
+void main() {
+  runApp(const Placeholder());
+}
