@@ -42,6 +42,10 @@ mod smithy_js;
 mod cache;
 mod token_file;
 
+// The configuration, and the layers it makes.
+mod config;
+mod selector;
+
 // Against servers that others wrote.
 mod loopback;
 mod ministack;

@@ -8,7 +8,7 @@ use http::{HeaderName, Request, Response};
 use http_body_util::Full;
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt};
-use tower_client_auth::layer::Guarded;
+use tower_client_auth::layer::{Guarded, Scoped};
 use tower_client_auth::{
     ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, AuthOverride, AuthorizeLayer, Authorizer,
     BearerTokenLayer, BoxError, Buffer, Clock, Existing, Scope, SigV4Layer, Token, TokenStyle,
@@ -195,7 +195,7 @@ impl Setup {
         inner: S,
     ) -> Result<Client<R>, AuthError>
     where
-        A: Authorizer + Guarded + Clone + Send + Sync + 'static,
+        A: Authorizer + Guarded + Scoped + Clone + Send + Sync + 'static,
         A::Plan: Send,
         A::Credential: Send,
         A::Acquire: Send,

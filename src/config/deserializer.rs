@@ -197,8 +197,10 @@ impl<'a> Members<'a> {
         };
         let mut seen = HashSet::new();
         match object.properties.iter().find(|p| !seen.insert(name(p))) {
-            Some(twice) => Err(members
-                .problem(twice, "there are two members of this name: leave one out".into())),
+            Some(twice) => Err(members.problem(
+                twice,
+                "there are two members of this name: leave one out".into(),
+            )),
             None => {
                 members.note_assumptions();
                 Ok(members)
@@ -212,7 +214,11 @@ impl<'a> Members<'a> {
             if self.known.is_some_and(|known| known.name == *object)
                 && self.object.get(member).is_none()
             {
-                notes.warn(self.reader.path.to_string(), self.object.range.start, message);
+                notes.warn(
+                    self.reader.path.to_string(),
+                    self.object.range.start,
+                    message,
+                );
             }
         }
     }
@@ -220,7 +226,11 @@ impl<'a> Members<'a> {
     /// Whether a member is passed over. If it seems to be a known one misspelled, it is an error.
     fn passes_over(&self, member: &ObjectProp<'_>) -> Result<bool, Problem> {
         const UNKNOWN: &str = "unknown to this crate, and passed over";
-        let Some(Known { name: object, members }) = self.known else {
+        let Some(Known {
+            name: object,
+            members,
+        }) = self.known
+        else {
             return Ok(false);
         };
         let given = name(member);
@@ -232,8 +242,12 @@ impl<'a> Members<'a> {
             return Ok(true);
         }
         let same = members.iter().find(|known| suggest::is_like(given, known));
-        let absent = members.iter().filter(|name| self.object.get(name).is_none());
-        let meant = same.copied().or_else(|| suggest::nearest(given, absent.copied()));
+        let absent = members
+            .iter()
+            .filter(|name| self.object.get(name).is_none());
+        let meant = same
+            .copied()
+            .or_else(|| suggest::nearest(given, absent.copied()));
         match meant {
             Some(meant) => Err(self.problem(member, format!("did you mean `{meant}`?"))),
             None if notes.rules.strict => {
@@ -352,7 +366,10 @@ impl de::Error for Problem {
     }
 
     fn unknown_variant(_variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!("expected one of {}", suggest::list(expected.iter().copied())))
+        Self::new(format!(
+            "expected one of {}",
+            suggest::list(expected.iter().copied())
+        ))
     }
 
     fn missing_field(field: &'static str) -> Self {

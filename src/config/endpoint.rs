@@ -23,9 +23,7 @@ use crate::layer::Target;
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(transparent))]
-pub struct Endpoint(
-    #[cfg_attr(feature = "schemars", schemars(with = "String", url))] Uri,
-);
+pub struct Endpoint(#[cfg_attr(feature = "schemars", schemars(with = "String", url))] Uri);
 
 impl Endpoint {
     /// The endpoint as a URI, with a path of at least `/`.
@@ -35,7 +33,10 @@ impl Endpoint {
 
     /// Scheme, host and port: `https://api.example.com`.
     pub fn origin(&self) -> String {
-        let authority = self.0.authority().map_or("", |authority| authority.as_str());
+        let authority = self
+            .0
+            .authority()
+            .map_or("", |authority| authority.as_str());
         format!("{}://{authority}", self.0.scheme_str().unwrap_or("https"))
     }
 
@@ -60,8 +61,10 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
         return Err("an endpoint has no fragment: leave out `#` and what follows");
     }
     if !text.is_ascii() {
-        return Err("expected the API's URL in ASCII: write an international domain as `xn--…`, and \
-                    percent-encode the path");
+        return Err(
+            "expected the API's URL in ASCII: write an international domain as `xn--…`, and \
+                    percent-encode the path",
+        );
     }
     let uri: Uri = text.parse().map_err(|_| EXPECTED)?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {

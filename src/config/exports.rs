@@ -125,7 +125,10 @@ pub(super) fn read(reader: Reader<'_>) -> Result<Parts, Problem> {
         apis.push(Entry {
             path: vec!["aws_cloud_logic_custom".to_owned(), at.to_string()],
             api: ApiConfig {
-                region: Some(api.region.unwrap_or_else(|| file.aws_project_region.clone())),
+                region: Some(
+                    api.region
+                        .unwrap_or_else(|| file.aws_project_region.clone()),
+                ),
                 service: api.service,
                 // Nothing else was ever to be had there.
                 ..ApiConfig::at(api.endpoint, AuthorizationMode::AwsIam)
@@ -165,11 +168,13 @@ pub(super) fn read(reader: Reader<'_>) -> Result<Parts, Problem> {
         apis,
         auth: AuthConfig {
             user_pool,
-            identity_pool: file.aws_cognito_identity_pool_id.map(|id| IdentityPoolConfig {
-                id,
-                region,
-                allow_guests,
-            }),
+            identity_pool: file
+                .aws_cognito_identity_pool_id
+                .map(|id| IdentityPoolConfig {
+                    id,
+                    region,
+                    allow_guests,
+                }),
             oidc: None,
         },
     })

@@ -60,7 +60,10 @@ pub(super) const RULES: Rules = Rules {
                 "Sumerian",
             ],
         ),
-        ("UserPool", &["PinpointAppId", "MigrationEnabled", "HostedUI"]),
+        (
+            "UserPool",
+            &["PinpointAppId", "MigrationEnabled", "HostedUI"],
+        ),
         (
             "Auth",
             &[

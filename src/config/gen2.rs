@@ -24,7 +24,14 @@ pub(super) const RULES: Rules = Rules {
     passed_over: &[
         (
             "File",
-            &["$schema", "schema", "analytics", "geo", "notifications", "storage"],
+            &[
+                "$schema",
+                "schema",
+                "analytics",
+                "geo",
+                "notifications",
+                "storage",
+            ],
         ),
         (
             "Auth",
@@ -187,7 +194,11 @@ struct CustomApi {
 pub(super) fn read(reader: Reader<'_>) -> Result<Parts, Problem> {
     let file = File::deserialize(reader)?;
     let mut parts = Parts {
-        auth: file.auth.map(AuthConfig::try_from).transpose()?.unwrap_or_default(),
+        auth: file
+            .auth
+            .map(AuthConfig::try_from)
+            .transpose()?
+            .unwrap_or_default(),
         ..Parts::default()
     };
     let mut add = |path: &[&str], name: String, api: ApiConfig| {

@@ -27,15 +27,16 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 pub(super) fn from_path(path: &Path) -> Result<Config, AuthError> {
     let name = path.display().to_string();
-    let failed = |message: &str| {
-        AuthError::new(AuthErrorKind::Configuration, format!("{name}: {message}"))
-    };
+    let failed =
+        |message: &str| AuthError::new(AuthErrorKind::Configuration, format!("{name}: {message}"));
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
         .map_err(|error| failed("the file cannot be read").with_source(error))?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(failed("the file is larger than 16 MiB, which no configuration is"));
+        return Err(failed(
+            "the file is larger than 16 MiB, which no configuration is",
+        ));
     }
     // With its mark at the beginning, or without.
     if bytes.starts_with(b"\xff\xfe")
@@ -100,8 +101,12 @@ const OWN: Rules = Rules {
 };
 
 fn parse(text: &Text) -> Result<(Config, Vec<Note>), Problem> {
-    let parsed = parse_to_ast(text.data(), &CollectOptions::default(), &options(text.syntax()))
-        .map_err(|error| not_data(&error, text.syntax()))?;
+    let parsed = parse_to_ast(
+        text.data(),
+        &CollectOptions::default(),
+        &options(text.syntax()),
+    )
+    .map_err(|error| not_data(&error, text.syntax()))?;
     let value = parsed
         .value
         .ok_or_else(|| Problem::new("the file is empty").at(0))?;
@@ -178,7 +183,10 @@ fn check(name: &str, api: &ApiConfig) -> Result<(), Problem> {
         return Err(Problem::new("an API's name has a control character in it"));
     }
     let is_name = |region: &str| {
-        !region.is_empty() && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        !region.is_empty()
+            && region
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     if !api.region.as_deref().is_none_or(is_name) {
         return Err(Problem::new(
@@ -195,9 +203,9 @@ fn check(name: &str, api: &ApiConfig) -> Result<(), Problem> {
 
 /// Tokens are asked for there, with a secret.
 fn check_issuer(issuer: &str) -> Result<(), Problem> {
-    let issuer: Endpoint = issuer
-        .parse()
-        .map_err(|_| Problem::new("expected the issuer's URL, such as `https://login.example.com`"))?;
+    let issuer: Endpoint = issuer.parse().map_err(|_| {
+        Problem::new("expected the issuer's URL, such as `https://login.example.com`")
+    })?;
     match issuer.is_plain_text() {
         true => Err(Problem::new(
             "the issuer is plain http, where anybody on the way could read the tokens: use https",
@@ -266,12 +274,17 @@ fn locate(mut problem: Problem, top: &Value<'_>) -> Problem {
         match value {
             Some(Value::Array(list)) => {
                 path.push_str(&format!("[{name}]"));
-                value = name.parse().ok().and_then(|at: usize| list.elements.get(at));
+                value = name
+                    .parse()
+                    .ok()
+                    .and_then(|at: usize| list.elements.get(at));
                 at = value.map_or(at, |value| value.range().start);
             }
             other => {
                 push_member(&mut path, name);
-                let member = other.and_then(Value::as_object).and_then(|object| object.get(name));
+                let member = other
+                    .and_then(Value::as_object)
+                    .and_then(|object| object.get(name));
                 at = member.map_or(at, |member| member.range.start);
                 value = member.map(|member| &member.value);
             }

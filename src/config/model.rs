@@ -237,7 +237,9 @@ fn yes() -> bool {
 }
 
 /// Reads a secret, which is why [`Secret`] itself need not be readable: it would be writable next.
-pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
     Option::<SecretText>::deserialize(deserializer).map(|text| text.map(|text| text.0))
 }
 

@@ -84,7 +84,10 @@ impl Problem {
     /// About a member that was found to be wrong after it was read: an element of a list by its
     /// position.
     pub(super) fn about_member<S: AsRef<str>>(mut self, members: &[S]) -> Self {
-        self.member = members.iter().map(|name| name.as_ref().to_owned()).collect();
+        self.member = members
+            .iter()
+            .map(|name| name.as_ref().to_owned())
+            .collect();
         self
     }
 
@@ -192,7 +195,9 @@ impl fmt::Display for Located<'_> {
 pub(super) fn push_member(path: &mut String, name: &str) {
     if !is_printable(name) {
         path.push_str("[…]");
-    } else if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'$')
+    } else if name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'$')
         && !name.is_empty()
     {
         if !path.is_empty() {
@@ -242,7 +247,10 @@ mod tests {
         assert_eq!(path(&["apis", "my-api", "mode"]), "apis.my-api.mode");
         assert_eq!(path(&["apis", "my api"]), "apis[\"my api\"]");
         assert_eq!(path(&["apis", ""]), "apis[\"\"]");
-        assert_eq!(path(&["aws_user_pools_web_client_id"]), "aws_user_pools_web_client_id");
+        assert_eq!(
+            path(&["aws_user_pools_web_client_id"]),
+            "aws_user_pools_web_client_id"
+        );
         assert_eq!(path(&["x", "da2-abcdefgh12345678abcdefgh12"]), "x[…]");
     }
 }

@@ -102,9 +102,13 @@ fn dart_string(cursor: &mut Cursor<'_>) -> Option<Result<Found, Problem>> {
     cursor.skip_blank();
     let start = cursor.at;
     let raw = cursor.take("r");
-    let quotes = ["'''", "\"\"\""].into_iter().find(|quotes| cursor.take(quotes))?;
-    let unterminated = Problem::new(format!("the string that begins here has no end: `{quotes}`"))
-        .in_file(Place::of(cursor.file, start));
+    let quotes = ["'''", "\"\"\""]
+        .into_iter()
+        .find(|quotes| cursor.take(quotes))?;
+    let unterminated = Problem::new(format!(
+        "the string that begins here has no end: `{quotes}`"
+    ))
+    .in_file(Place::of(cursor.file, start));
     let content = match raw {
         true => raw_content(cursor, quotes),
         false => content(cursor, quotes),
@@ -187,7 +191,10 @@ fn escape(cursor: &mut Cursor<'_>) -> Option<char> {
         'v' => '\u{b}',
         'x' => cursor.hex(2)?,
         'u' if cursor.take("{") => {
-            let length = cursor.rest().find('}').filter(|length| (1..=6).contains(length))?;
+            let length = cursor
+                .rest()
+                .find('}')
+                .filter(|length| (1..=6).contains(length))?;
             let found = cursor.hex(length)?;
             cursor.take("}");
             found
@@ -231,7 +238,11 @@ impl<'a> Cursor<'a> {
         let digits = self.rest().get(..length)?;
         let all = digits.bytes().all(|b| b.is_ascii_hexdigit());
         self.at += length;
-        all.then(|| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32))?
+        all.then(|| {
+            u32::from_str_radix(digits, 16)
+                .ok()
+                .and_then(char::from_u32)
+        })?
     }
 
     /// White space and comments.
@@ -390,13 +401,28 @@ mod tests {
         for (file, expected) in [
             ("\u{feff} {\"a\": 1}", "{\"a\": 1}"),
             ("const amplifyconfig = ''' {\"a\": 1}\n''';", "{\"a\": 1}"),
-            ("// c\nfinal String c = r\"\"\"{\"a\": \"$\\n\"}\"\"\";\n", "{\"a\": \"$\\n\"}"),
-            ("const c = '''{\"a\": \"\\$\\x41\\u0042\\u{43}\\\\n\"}''';", "{\"a\": \"$ABC\\n\"}"),
-            ("/* eslint-disable */\nconst a = {b: '}'};\n\nexport default a;\n", "{b: '}'}"),
+            (
+                "// c\nfinal String c = r\"\"\"{\"a\": \"$\\n\"}\"\"\";\n",
+                "{\"a\": \"$\\n\"}",
+            ),
+            (
+                "const c = '''{\"a\": \"\\$\\x41\\u0042\\u{43}\\\\n\"}''';",
+                "{\"a\": \"$ABC\\n\"}",
+            ),
+            (
+                "/* eslint-disable */\nconst a = {b: '}'};\n\nexport default a;\n",
+                "{b: '}'}",
+            ),
             ("export default { /* } */ a: 1 }", "{ /* } */ a: 1 }"),
             ("'use strict';\nmodule.exports = {};", "{}"),
-            ("import x from 'y';\nexport const a: Record<string, unknown> = {} as const;", "{}"),
-            ("const a = {} as const satisfies X\nmodule.exports = a;", "{}"),
+            (
+                "import x from 'y';\nexport const a: Record<string, unknown> = {} as const;",
+                "{}",
+            ),
+            (
+                "const a = {} as const satisfies X\nmodule.exports = a;",
+                "{}",
+            ),
             ("const a = {};\nexports.default = a;", "{}"),
             ("\"use strict\";\nconst a = {}\nexport default a", "{}"),
         ] {

@@ -22,6 +22,20 @@ impl<B> Prepared<B> {
         Self(Repr::Stream(body))
     }
 
+    /// The body once more if it has nothing in it: that of a GET, for one.
+    pub(super) fn nothing_left(&self) -> Option<Buffered>
+    where
+        B: Body,
+    {
+        match &self.0 {
+            Repr::Stream(body) if body.is_end_stream() => Some(Buffered {
+                data: Bytes::new(),
+                trailers: None,
+            }),
+            _ => None,
+        }
+    }
+
     /// What was read, if the body was.
     pub(super) fn buffered(&self) -> Option<Buffered> {
         match &self.0 {

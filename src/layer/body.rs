@@ -159,7 +159,7 @@ fn unread<T>(need: Need, body: T) -> Readied<T> {
 /// else streams through.
 ///
 /// A buffered body is sent with its exact length, trailers included, and can be sent twice. A body
-/// that only streams through never can.
+/// that only streams through cannot, unless it is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Buffer {
     limit: usize,
@@ -209,7 +209,7 @@ where
     }
 
     fn keep(&self, prepared: &Prepared<B>) -> Option<Buffered> {
-        prepared.buffered()
+        prepared.buffered().or_else(|| prepared.nothing_left())
     }
 
     fn replay(&self, spare: Buffered) -> Option<Prepared<B>> {

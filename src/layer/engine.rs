@@ -191,7 +191,9 @@ impl<A: Scoped, P, I> AuthorizeLayer<A, P, I> {
         O: TryInto<Scope>,
         AuthError: From<O::Error>,
     {
-        self.authorizer_mut().guard_mut().set_scope(scope.try_into()?)?;
+        self.authorizer_mut()
+            .guard_mut()
+            .set_scope(scope.try_into()?)?;
         Ok(self)
     }
 
@@ -209,7 +211,9 @@ impl<A: Scoped, P, I> AuthorizeLayer<A, P, I> {
     /// [`AuthErrorKind::Configuration`](crate::AuthErrorKind::Configuration) if it is no origin, or
     /// outside the layer's scope.
     pub fn default_origin(mut self, origin: &str) -> Result<Self, AuthError> {
-        self.authorizer_mut().guard_mut().set_default_origin(origin)?;
+        self.authorizer_mut()
+            .guard_mut()
+            .set_default_origin(origin)?;
         Ok(self)
     }
 }
@@ -221,7 +225,8 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     ///
     /// The scope still goes by the URI: that is where the connection goes.
     pub fn allow_host_header(mut self) -> Self {
-        self.authorizer_mut().each_guard(&mut Guard::set_allow_host_header);
+        self.authorizer_mut()
+            .each_guard(&mut Guard::set_allow_host_header);
         self
     }
 

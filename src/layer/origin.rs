@@ -130,6 +130,12 @@ impl Origin {
         self.https == target.https && self.port == target.port && self.host.matches(target.host)
     }
 
+    /// Whether it is the same host, however it is reached.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn matches_host(&self, target: &Target<'_>) -> bool {
+        self.host.matches(target.host)
+    }
+
     /// What sorts by spelling.
     #[cfg(feature = "amplify")]
     pub(crate) fn spelling(&self) -> (bool, &str) {

@@ -63,9 +63,8 @@ impl Routes {
                 api,
             });
         }
-        let spelling = |tree: &Tree, other: &Tree| {
-            tree.origin.spelling().cmp(&other.origin.spelling())
-        };
+        let spelling =
+            |tree: &Tree, other: &Tree| tree.origin.spelling().cmp(&other.origin.spelling());
         routes.trees.sort_by(spelling);
         routes.trees.iter_mut().for_each(Tree::grow);
         Ok(routes)
@@ -95,14 +94,30 @@ impl Routes {
     ///
     /// [`AuthErrorKind::Request`] for a URL whose origin or path cannot be told.
     pub(super) fn find(&self, uri: &Uri) -> Result<Option<usize>, AuthError> {
-        let Some(tree) = self.find_tree(uri)? else {
+        let branch = match self.find_tree(uri)? {
+            Some(tree) => tree.find(uri.path()),
+            None => self.find_encrypted(uri)?,
+        };
+        match branch {
+            None => Ok(None),
+            Some(branch) => {
+                check_path(uri.path())?;
+                Ok(Some(branch.api))
+            }
+        }
+    }
+
+    /// What a URL over plain http would belong to if it were encrypted: that the scheme is wrong is
+    /// for the API's own checks to say, as it is where there is no other API.
+    fn find_encrypted(&self, uri: &Uri) -> Result<Option<&Branch>, AuthError> {
+        let Some(target) = Target::of(uri)?.filter(|target| !target.https) else {
             return Ok(None);
         };
-        let Some(branch) = tree.find(uri.path()) else {
-            return Ok(None);
-        };
-        check_path(uri.path())?;
-        Ok(Some(branch.api))
+        let mut hosts = self
+            .trees
+            .iter()
+            .filter(|tree| tree.origin.matches_host(&target));
+        Ok(hosts.find_map(|tree| tree.find(uri.path())))
     }
 
     fn find_tree(&self, uri: &Uri) -> Result<Option<&Tree>, AuthError> {
@@ -166,7 +181,9 @@ fn compare(a: &str, b: &str) -> std::cmp::Ordering {
     start_a.cmp(start_b).then_with(|| {
         let end = |rest: &[u8]| rest.first().copied().unwrap_or(b'/');
         let (rest_a, rest_b) = (&a.as_bytes()[common..], &b.as_bytes()[common..]);
-        end(rest_a).cmp(&end(rest_b)).then(rest_a.len().cmp(&rest_b.len()))
+        end(rest_a)
+            .cmp(&end(rest_b))
+            .then(rest_a.len().cmp(&rest_b.len()))
     })
 }
 

@@ -15,9 +15,7 @@ use super::routes::Routes;
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
-use crate::layer::{
-    Acquire, Applied, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict,
-};
+use crate::layer::{Acquire, Applied, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
@@ -174,10 +172,7 @@ impl Authorizer for Selected {
     type Acquire = SelectedAcquire;
 
     #[inline]
-    fn cover(
-        &self,
-        head: &mut request::Parts,
-    ) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
+    fn cover(&self, head: &mut request::Parts) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
         let Some((at, absolute)) = self.find(head)? else {
             return self.leave_alone(head).map(|()| None);
         };
@@ -362,12 +357,41 @@ impl Guarded for Selected {
 
 impl fmt::Debug for Selected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Selected").field("apis", &self.apis).finish_non_exhaustive()
+        f.debug_struct("Selected")
+            .field("apis", &self.apis)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for SelectedAcquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SelectedAcquire").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use crate::config::Config;
+    use crate::layer::Authorizer;
+
+    #[test]
+    fn a_request_that_cannot_be_covered_is_left_as_it_was() {
+        let config: Config = r#"{"apis": {"orders": {
+            "endpoint": "https://api.example.com/prod", "mode": "API_KEY", "api_key": "key"
+        }}}"#
+            .parse()
+            .expect("a good file");
+        let layer = config.selector().layer("orders").expect("a layer");
+        let (mut head, ()) = Request::get("/items?a=b")
+            .body(())
+            .expect("a request")
+            .into_parts();
+        let other = HeaderValue::from_static("evil.example");
+        head.headers.insert("host", other);
+        let before = format!("{head:?}");
+        assert!(layer.into_authorizer().cover(&mut head).is_err());
+        assert_eq!(format!("{head:?}"), before);
     }
 }

@@ -10,9 +10,7 @@ use super::selected::Selected;
 use crate::config::{ApiConfig, ApiKind, Config};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::{TokenSource, TokenStyle};
-use crate::layer::{
-    ApiKeyLayer, AuthorizeLayer, BearerTokenLayer, Buffer, Guard, Scope,
-};
+use crate::layer::{ApiKeyLayer, AuthorizeLayer, BearerTokenLayer, Buffer, Guard, Scope};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
 use crate::suggest;
@@ -280,10 +278,18 @@ impl AuthSelector {
         &self,
         apis: impl IntoIterator<Item = N>,
     ) -> Result<ApiAuthLayer, AuthError> {
-        let apis = apis
-            .into_iter()
-            .map(|name| self.build(name.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (mut built, mut errors) = (Vec::new(), Vec::new());
+        for name in apis {
+            match self.build(name.as_ref()) {
+                Ok(api) => built.push(api),
+                Err(error) => errors.push(error),
+            }
+        }
+        // All at once, so that they can be mended at once.
+        if let Some(error) = joined(errors) {
+            return Err(error);
+        }
+        let apis = built;
         if apis.is_empty() {
             return Err(configuration("the configuration has no APIs"));
         }
@@ -312,7 +318,10 @@ impl AuthSelector {
 
     fn names(&self, wanted: impl Fn(&ApiConfig) -> bool) -> String {
         let apis = self.config.apis.iter();
-        suggest::list(apis.filter(|(_, api)| wanted(api)).map(|(name, _)| name.as_str()))
+        suggest::list(
+            apis.filter(|(_, api)| wanted(api))
+                .map(|(name, _)| name.as_str()),
+        )
     }
 
     /// The providers of one API.
@@ -329,7 +338,10 @@ impl AuthSelector {
                     format!("there is no API `{name}`: the configuration has none")
                 }
                 Some(near) => format!("there is no API `{name}`: did you mean `{near}`?"),
-                None => format!("there is no API `{name}`: there are {}", self.names(|_| true)),
+                None => format!(
+                    "there is no API `{name}`: there are {}",
+                    self.names(|_| true)
+                ),
             })
         })
     }
@@ -343,7 +355,9 @@ impl AuthSelector {
             all: &self.all,
             scope: scope_of(name, config)?,
         };
-        let schemes = AuthorizationMode::ALL.iter().map(|mode| builder.scheme(*mode));
+        let schemes = AuthorizationMode::ALL
+            .iter()
+            .map(|mode| builder.scheme(*mode));
         let api = Api {
             name: name.to_owned(),
             endpoint: config.endpoint.clone(),
@@ -364,7 +378,9 @@ impl Providers {
         S::Future: Send + 'static,
     {
         if !mode.takes_token() {
-            let takers = AuthorizationMode::ALL.iter().filter(|mode| mode.takes_token());
+            let takers = AuthorizationMode::ALL
+                .iter()
+                .filter(|mode| mode.takes_token());
             return Err(configuration(format!(
                 "mode `{mode}` takes no token; those that do are {}",
                 suggest::list(takers.map(|mode| mode.as_str()))
@@ -435,7 +451,9 @@ impl Builder<'_> {
             ))
         })?;
         let layer = BearerTokenLayer::new(self.scope.clone(), source.clone())?;
-        Ok(Scheme::Token(layer.style(TokenStyle::Raw).into_authorizer()))
+        Ok(Scheme::Token(
+            layer.style(TokenStyle::Raw).into_authorizer(),
+        ))
     }
 
     #[cfg(feature = "sigv4")]
@@ -494,6 +512,18 @@ fn scope_of(name: &str, api: &ApiConfig) -> Result<Scope, AuthError> {
         true => scope.allow_plain_http(),
         false => scope,
     })
+}
+
+/// One error of several.
+fn joined(errors: Vec<AuthError>) -> Option<AuthError> {
+    match &errors[..] {
+        [] => None,
+        [error] => Some(error.clone()),
+        [first, ..] => {
+            let messages: Vec<_> = errors.iter().map(AuthError::to_string).collect();
+            Some(AuthError::new(first.kind(), messages.join("; ")))
+        }
+    }
 }
 
 fn configuration(message: impl Into<std::borrow::Cow<'static, str>>) -> AuthError {
