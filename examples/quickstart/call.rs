@@ -13,6 +13,8 @@ use tower_client_auth::{AuthError, BoxError};
 pub(crate) struct Answer {
     /// The status and what the server said, or why nothing was sent.
     pub(crate) line: String,
+    /// The API that answered, by the name it has in the file.
+    pub(crate) api: String,
     /// The credential that the server says it got.
     pub(crate) credential: String,
     /// The headers that the server found signed.
@@ -54,6 +56,7 @@ where
             true => status.to_string(),
             false => format!("{} {}", status.as_u16(), text(&body["message"])),
         },
+        api: text(&body["api"]),
         credential: text(&body["credential"]),
         signed: body["signed"]
             .as_array()

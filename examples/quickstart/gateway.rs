@@ -33,6 +33,7 @@ const MAX_BODY: usize = 10 * 1024 * 1024;
 
 /// An API of the file.
 struct Api {
+    name: String,
     host: String,
     path: String,
     region: String,
@@ -65,10 +66,11 @@ fn read(file: &str) -> Result<Vec<Api>, BoxError> {
     let file: Value = serde_json::from_str(file)?;
     let apis = file["api"]["plugins"]["awsAPIPlugin"].as_object();
     let mut read = Vec::new();
-    for api in apis.into_iter().flat_map(|apis| apis.values()) {
+    for (name, api) in apis.into_iter().flatten() {
         let member = |name: &str| api[name].as_str().unwrap_or_default().to_owned();
         let endpoint: Uri = member("endpoint").parse()?;
         read.push(Api {
+            name: name.clone(),
             host: endpoint
                 .authority()
                 .map_or("", |host| host.as_str())
@@ -130,14 +132,14 @@ async fn answer(apis: Arc<[Api]>, request: Request) -> Response {
     let api = apis.iter().find(|api| api.serves(host, head.uri.path()));
     let verdict = match api {
         Some(api) => api.check(&head, &body),
-        // Whoever else it is takes whatever comes.
-        None => Ok(()),
+        None => Err(Refusal::new(StatusCode::NOT_FOUND, "Not Found")),
     };
     let (status, message) = match verdict {
         Ok(()) => (StatusCode::OK, "welcome".to_owned()),
         Err(refusal) => (refusal.status, refusal.message),
     };
     let body = json!({
+        "api": api.map(|api| &api.name),
         "message": message,
         "credential": credential(&head.headers),
         "signed": signature::signed_headers(&head),

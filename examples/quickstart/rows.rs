@@ -75,14 +75,16 @@ impl Tour {
             .layer(self.auth.layer("orders")?)
             .service(self.client.clone());
         let answer = call(orders, relative()?).await;
+        let line = format!("{} from {}", answer.line, answer.api);
         let what = "/items, to its API's layer";
-        table.row([what, "orders"], [(answer.line, "200 OK")]);
+        table.row([what, "orders"], [(line, "200 OK from orders")]);
 
         let mut request = relative()?;
         request.extensions_mut().insert(ApiName::new("orders"));
         let answer = call(self.api.clone(), request).await;
+        let line = format!("{} from {}", answer.line, answer.api);
         let what = "/items, with an ApiName";
-        table.row([what, "orders"], [(answer.line, "200 OK")]);
+        table.row([what, "orders"], [(line, "200 OK from orders")]);
 
         let answer = call(self.api.clone(), self.place_order()?).await;
         let is_signed = answer.signed.iter().any(|name| name == "x-tenant");
@@ -225,7 +227,7 @@ impl Tour {
 
     pub(crate) async fn kept_at_home(&self, table: &mut Table) -> Result<(), BoxError> {
         table.group("Credentials that stay at home", ANSWERS);
-        // No API of the file is there. The stand-in takes what comes, and tells.
+        // No API of the file is there. The stand-in tells what it got all the same.
         for (what, url) in [
             ("another host", "https://api.example.net/catalog/items"),
             (
@@ -236,7 +238,7 @@ impl Tour {
             let request = Request::get(url).body(Full::default())?;
             let answer = call(self.api.clone(), request).await;
             let line = format!("{}, and got {}", answer.line, answer.credential);
-            table.row([what, "none"], [(line, "200 OK, and got nothing")]);
+            table.row([what, "none"], [(line, "404 Not Found, and got nothing")]);
         }
 
         let mut request = self.get("catalog")?;
