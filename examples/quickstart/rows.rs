@@ -113,7 +113,7 @@ impl Tour {
             })
         })?;
         let api = ServiceBuilder::new()
-            .layer(auth.layer_for_all()?.retry_rejected(CloneBody))
+            .layer(auth.layer("profile")?.retry_rejected(CloneBody))
             .service(self.client.clone());
         let answer = call(api, self.get("profile")?).await;
         let fetched = REFETCHED.load(Ordering::Relaxed);
