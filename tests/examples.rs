@@ -7,7 +7,32 @@ use std::process::Command;
 
 #[test]
 fn quickstart() {
-    run(&mut example("quickstart"), "24 of 24 as expected");
+    run(&mut example("quickstart"), "31 of 31 as expected");
+}
+
+/// The README begins with the quickstart's file, and with a part of what it prints.
+#[test]
+fn quickstart_is_what_the_readme_shows() {
+    let readme = include_str!("../README.md");
+    let file = include_str!("../examples/quickstart/amplifyconfiguration.json");
+    assert!(
+        readme.contains(&format!("```json\n{file}```")),
+        "another file"
+    );
+
+    let shown = readme
+        .split("```")
+        .find(|block| block.contains("A stand-in for"));
+    let mut shown = shown.expect("the table").lines().skip(1);
+    assert!(shown.next().is_some(), "the line with a port of its own");
+    let out = run(&mut example("quickstart"), "What the file says");
+    let mut lines = out.lines();
+    for line in shown.filter(|line| !matches!(*line, "" | "…")) {
+        assert!(
+            lines.any(|printed| printed == line),
+            "no `{line}` in\n{out}"
+        );
+    }
 }
 
 #[test]
@@ -83,10 +108,12 @@ fn example(name: &str) -> Command {
     Command::new(path)
 }
 
-fn run(example: &mut Command, line: &str) {
+/// Returns what it printed.
+fn run(example: &mut Command, line: &str) -> String {
     let output = example.output().expect("an example that starts");
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{out}{err}", output.status);
     assert!(out.contains(line), "no `{line}` in\n{out}{err}");
+    out.into_owned()
 }

@@ -4,8 +4,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 pub(crate) const USAGE: &str = "\
-Without arguments: calls a stand-in for API Gateway on this machine through every layer, and prints
-what it answered. Needs no account and no network.
+Without arguments: calls the APIs of examples/quickstart/amplifyconfiguration.json, each in its own
+mode, and prints what a stand-in on this machine answered for them. Needs no account and no network.
 
     cargo run --example quickstart
 

@@ -4,8 +4,10 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! starts a small stand-in for API Gateway on this machine, calls it through every layer, then sends
-//! the same requests changed on the way and with wrong credentials, and prints what it answered.
+//! reads `amplifyconfiguration.json` beside this file and calls each API in it through the layer
+//! that comes of it; then it sends the same requests changed on the way and with wrong credentials.
+//! What a stand-in on this machine answered for the file's hosts becomes a table. `tour.rs` has the
+//! lines that a program needs.
 //!
 //! ```sh
 //! cargo run --example quickstart -- --endpoint https://… --region eu-west-1 --service execute-api
@@ -14,10 +16,13 @@
 //! signs one real call with the credentials in the environment. `--help` says more.
 
 mod args;
+mod call;
 mod gateway;
 mod real;
+mod reroute;
+mod rows;
+mod signature;
 mod table;
-mod tamper;
 mod tour;
 
 use std::process::ExitCode;
