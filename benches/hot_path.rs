@@ -15,11 +15,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion};
 use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue, Request, Response};
+use http_body_util::Empty;
 use tower::{Layer, Service};
-use tower_client_auth::{ApiKeyLayer, BearerTokenLayer, Cached, Passthrough, SigV4Layer, Token};
+use tower_client_auth::{
+    ApiAuthLayer, ApiConfig, ApiKeyLayer, AuthorizationMode, BearerTokenLayer, Cached, Config,
+    Passthrough, SigV4Layer, Token,
+};
 use tower_http::auth::AddAuthorizationLayer;
 use tower_http::set_header::SetRequestHeaderLayer;
 
@@ -30,7 +35,9 @@ const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.c29tZSBvcGFxdWUgY2xhaW1z.c2lnbmF0dXJl"
 #[derive(Clone)]
 struct Noop;
 
-impl Service<Request<()>> for Noop {
+type Body = Empty<Bytes>;
+
+impl<B> Service<Request<B>> for Noop {
     type Response = Response<()>;
     type Error = Infallible;
     type Future = Ready<Result<Response<()>, Infallible>>;
@@ -39,32 +46,32 @@ impl Service<Request<()>> for Noop {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<()>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         black_box(request);
         ready(Ok(Response::new(())))
     }
 }
 
-fn request() -> Request<()> {
+fn request() -> Request<Body> {
     Request::get("https://api.example.com/prod/v1/items/42")
         .header("accept", "application/json")
         .header("accept-language", "en")
         .header("content-type", "application/json")
         .header("user-agent", "bench/1.0")
         .header("x-request-id", "8f14e45f-ceea-467f-9575-5f4a1b6c3d2e")
-        .body(())
+        .body(Body::new())
         .expect("a request")
 }
 
 /// One contestant: calls its service with the request and drives the answer to its end.
 struct Contestant {
     name: &'static str,
-    call: Box<dyn FnMut(Request<()>)>,
+    call: Box<dyn FnMut(Request<Body>)>,
 }
 
 fn contestant<S>(name: &'static str, mut service: S) -> Contestant
 where
-    S: Service<Request<()>, Response = Response<()>> + 'static,
+    S: Service<Request<Body>, Response = Response<()>> + 'static,
 {
     Contestant {
         name,
@@ -87,7 +94,12 @@ fn contestants(runtime: &tokio::runtime::Runtime) -> Vec<Contestant> {
             .expect("warm");
     });
 
-    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "bench");
+    let credentials = || Credentials::new("AKIDEXAMPLE", "secret", None, None, "bench");
+    let signing = || {
+        SigV4Layer::new("eu-west-1", "execute-api", credentials())
+            .and_then(|layer| layer.scope(ORIGIN))
+            .expect("a layer")
+    };
     vec![
         contestant("no-op", Noop),
         contestant(
@@ -115,18 +127,79 @@ fn contestants(runtime: &tokio::runtime::Runtime) -> Vec<Contestant> {
         ),
         contestant(
             "SigV4Layer, no payload read",
-            SigV4Layer::new("eu-west-1", "execute-api", credentials)
-                .and_then(|layer| layer.scope(ORIGIN))
-                .expect("a layer")
+            signing()
                 .unsigned_payload()
                 .payload(Passthrough)
                 .layer(Noop),
         ),
+        contestant("SigV4Layer", signing().layer(Noop)),
+        contestant(
+            "ApiAuthLayer, API_KEY",
+            selected(AuthorizationMode::ApiKey, &[]).layer(Noop),
+        ),
+        contestant(
+            "ApiAuthLayer, OPENID_CONNECT",
+            selected(AuthorizationMode::OpenIdConnect, &[]).layer(Noop),
+        ),
+        contestant(
+            "ApiAuthLayer, AWS_IAM",
+            selected(AuthorizationMode::AwsIam, &[]).layer(Noop),
+        ),
+        contestant(
+            "one of 100 hosts",
+            selected(
+                AuthorizationMode::ApiKey,
+                &others(|n| format!("https://{n:02}.example.com/prod")),
+            )
+            .layer(Noop),
+        ),
+        contestant(
+            "one of 100 paths",
+            selected(
+                AuthorizationMode::ApiKey,
+                &others(|n| format!("{ORIGIN}/prod/v1/{n:02}")),
+            )
+            .layer(Noop),
+        ),
     ]
 }
 
+/// A selector's layer in a mode, alone or beside other APIs.
+fn selected(mode: AuthorizationMode, others: &[String]) -> ApiAuthLayer {
+    let mut config = Config::default();
+    let endpoints = others
+        .iter()
+        .map(String::as_str)
+        .chain(["https://api.example.com/prod"]);
+    for endpoint in endpoints {
+        let mut api = ApiConfig::new(endpoint, mode).expect("a URL");
+        api.region = Some("eu-west-1".to_owned());
+        api.api_key = Some(KEY.into());
+        config.apis.insert(endpoint.to_owned(), api);
+    }
+    config
+        .selector()
+        .tokens(AuthorizationMode::OpenIdConnect, Token::from(TOKEN))
+        .and_then(|selector| {
+            selector.aws_credentials(Credentials::new(
+                "AKIDEXAMPLE",
+                "secret",
+                None,
+                None,
+                "bench",
+            ))
+        })
+        .and_then(|selector| selector.layer_for_all())
+        .expect("a layer")
+}
+
+/// As many as make a hundred APIs with one more.
+fn others(endpoint: impl Fn(usize) -> String) -> Vec<String> {
+    (1..100).map(endpoint).collect()
+}
+
 /// Ours, the peer it is measured against, and the most it may cost in relation to it.
-const PAIRS: [(&str, &str, Option<f64>); 4] = [
+const PAIRS: [(&str, &str, Option<f64>); 7] = [
     ("ApiKeyLayer", "SetRequestHeaderLayer", Some(1.3)),
     ("BearerTokenLayer", "AddAuthorizationLayer", Some(2.2)),
     (
@@ -135,6 +208,19 @@ const PAIRS: [(&str, &str, Option<f64>); 4] = [
         Some(2.2),
     ),
     ("SigV4Layer, no payload read", "no-op", None),
+    ("ApiAuthLayer, API_KEY", "ApiKeyLayer", Some(1.35)),
+    (
+        "ApiAuthLayer, OPENID_CONNECT",
+        "BearerTokenLayer",
+        Some(1.35),
+    ),
+    ("ApiAuthLayer, AWS_IAM", "SigV4Layer", Some(1.35)),
+];
+
+/// What is added to what, and the most it may add, in nanoseconds.
+const DIFFERENCES: [(&str, &str, f64); 2] = [
+    ("one of 100 hosts", "ApiAuthLayer, API_KEY", 100.0),
+    ("one of 100 paths", "ApiAuthLayer, API_KEY", 100.0),
 ];
 
 const ROUNDS: usize = 20_000;
@@ -164,6 +250,14 @@ fn interleaved(contestants: &mut [Contestant]) {
         let ratio = times.ratio(index(ours), index(peer));
         let bound = most.map_or(String::new(), |most| format!(" (at most {most:.1})"));
         writeln!(table, "  {ours} = {ratio:.2} × {peer}{bound}").expect("a string");
+    }
+    for (more, base, most) in DIFFERENCES {
+        let added = times.difference(index(more), index(base));
+        writeln!(
+            table,
+            "  {more} = {base} + {added:.0} ns (at most {most:.0})"
+        )
+        .expect("a string");
     }
     println!("{table}");
 }

@@ -30,6 +30,10 @@ use crate::suggest;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schemars",
+    schemars(description = "How the requests of an API are authorized, in Amplify's words.")
+)]
 #[non_exhaustive]
 pub enum AuthorizationMode {
     /// `NONE`: requests go out as they are.

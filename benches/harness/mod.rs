@@ -34,6 +34,12 @@ impl Times {
         let ratios = self.0[ours].iter().zip(&self.0[peer]);
         median(ratios.map(|(a, b)| a / b).collect())
     }
+
+    /// The median of what `more` took longer than `base` in the same round.
+    pub(crate) fn difference(&self, more: usize, base: usize) -> f64 {
+        let differences = self.0[more].iter().zip(&self.0[base]);
+        median(differences.map(|(a, b)| a - b).collect())
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

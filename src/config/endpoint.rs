@@ -22,7 +22,13 @@ use crate::layer::Target;
 /// Userinfo, a query or a fragment are no part of one, and neither are `.` and `..` in the path.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schemars", schemars(transparent))]
+#[cfg_attr(
+    feature = "schemars",
+    schemars(
+        transparent,
+        description = "A URL: scheme, host, port if it is not the usual one, and path if there is one."
+    )
+)]
 pub struct Endpoint(#[cfg_attr(feature = "schemars", schemars(with = "String", url))] Uri);
 
 impl Endpoint {

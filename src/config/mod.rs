@@ -98,6 +98,13 @@ use crate::error::AuthError;
 /// key.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schemars",
+    schemars(
+        title = "tower-client-auth",
+        description = "Which APIs a program calls, and how the requests to each are authorized."
+    )
+)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {

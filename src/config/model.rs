@@ -23,6 +23,10 @@ use crate::secret::Secret;
 /// ```
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schemars",
+    schemars(description = "One API: where it is, and how its requests are authorized.")
+)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiConfig {
@@ -48,6 +52,12 @@ pub struct ApiConfig {
     /// offer a choice. A single request picks one with
     /// [`AuthOverride::mode`](crate::AuthOverride::mode), be it among these or not.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(
+            description = "The modes that the API takes besides `mode`, for programs that offer a choice."
+        )
+    )]
     pub additional_modes: Vec<AuthorizationMode>,
     /// Lets credentials cross a network in plain text to reach this API: anybody on the way can read
     /// and use them. For networks that encrypt by themselves, such as a service mesh.
