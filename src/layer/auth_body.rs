@@ -61,7 +61,8 @@ impl<B> fmt::Debug for Prepared<B> {
 #[derive(Clone)]
 pub struct Buffered {
     pub(super) data: Bytes,
-    pub(super) trailers: Option<HeaderMap>,
+    // Boxed: few bodies have any, and all pay for the room.
+    pub(super) trailers: Option<Box<HeaderMap>>,
 }
 
 impl fmt::Debug for Buffered {
@@ -129,7 +130,9 @@ impl<B: Body> Body for AuthBody<B> {
 impl Buffered {
     fn next_frame(&mut self) -> Option<Frame<Bytes>> {
         if self.data.is_empty() {
-            self.trailers.take().map(Frame::trailers)
+            self.trailers
+                .take()
+                .map(|trailers| Frame::trailers(*trailers))
         } else {
             Some(Frame::data(std::mem::take(&mut self.data)))
         }

@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode, header, request, response};
 
 use super::acquire::Acquire;
 use super::api_key::check_header_name;
-use super::guard::{Admission, Existing, Guard, keep_first};
+use super::guard::{Admission, Existing, Guard, has_header, keep_first};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped, Verdict};
@@ -128,7 +128,7 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
 
     #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(BearerPlan, Need)>, AuthError> {
-        if self.guard.admits_at_once(head) && !head.headers.contains_key(&self.header) {
+        if self.guard.admits_at_once(head) && !has_header(&head.headers, &self.header) {
             return Ok(Some((BearerPlan { token: None }, Need::Head)));
         }
         let overrides = AuthOverride::of(head);

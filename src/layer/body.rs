@@ -143,6 +143,7 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
     }
 }
 
+#[inline]
 fn unread<T>(need: Need, body: T) -> Readied<T> {
     match need {
         Need::Head => Ok((body, PayloadHash::Unsigned)),
@@ -193,6 +194,7 @@ where
     type Body = AuthBody<B>;
     type Future = BufferFuture<B>;
 
+    #[inline]
     fn prepare(
         &self,
         head: &request::Parts,
@@ -208,6 +210,7 @@ where
         }
     }
 
+    #[inline]
     fn keep(&self, prepared: &Prepared<B>) -> Option<Buffered> {
         prepared.buffered().or_else(|| prepared.nothing_left())
     }
@@ -216,6 +219,7 @@ where
         Some(spare.into())
     }
 
+    #[inline]
     fn seal(&self, prepared: Prepared<B>, _applied: Applied) -> AuthBody<B> {
         prepared.into()
     }

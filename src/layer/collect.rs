@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::auth_body::{Buffered, Prepared};
 use super::body::Readied;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
-use crate::payload::PayloadHasher;
+use crate::payload::{PayloadHash, PayloadHasher};
 
 impl<B: Body> BufferFuture<B> {
     /// Refuses what is announced as too large before any of it is read.
@@ -31,7 +31,6 @@ impl<B: Body> BufferFuture<B> {
                 expected: least,
                 data: Collected::Nothing,
                 trailers: None,
-                hasher: PayloadHasher::default(),
             },
         })
     }
@@ -84,8 +83,7 @@ pin_project! {
         // How much to make room for.
         expected: u64,
         data: Collected,
-        trailers: Option<HeaderMap>,
-        hasher: PayloadHasher,
+        trailers: Option<Box<HeaderMap>>,
     }
 }
 
@@ -94,7 +92,13 @@ pin_project! {
 enum Collected {
     Nothing,
     One(Bytes),
-    Many(BytesMut),
+    // Boxed, as every pending request pays for the room, and those of one chunk need none of it.
+    Many(Box<Many>),
+}
+
+struct Many {
+    data: BytesMut,
+    hasher: PayloadHasher,
 }
 
 /// A body that always has something ready, empty frames for instance, must not keep the thread.
@@ -118,33 +122,45 @@ impl Collected {
         match self {
             Self::Nothing => 0,
             Self::One(chunk) => chunk.len(),
-            Self::Many(chunks) => chunks.len(),
+            Self::Many(many) => many.data.len(),
         }
     }
 
     fn push(&mut self, chunk: Bytes, expected: u64) {
-        match std::mem::replace(self, Self::Nothing) {
+        match self {
             Self::Nothing => *self = Self::One(chunk),
             Self::One(first) => {
                 let reserve = expected.min(MAX_RESERVE) as usize;
-                let mut all = BytesMut::with_capacity(reserve.max(first.len() + chunk.len()));
-                all.extend_from_slice(&first);
-                all.extend_from_slice(&chunk);
-                *self = Self::Many(all);
+                let mut many = Many {
+                    data: BytesMut::with_capacity(reserve.max(first.len() + chunk.len())),
+                    hasher: PayloadHasher::default(),
+                };
+                many.push(first);
+                many.push(&chunk);
+                *self = Self::Many(Box::new(many));
             }
-            Self::Many(mut all) => {
-                all.extend_from_slice(&chunk);
-                *self = Self::Many(all);
-            }
+            Self::Many(many) => many.push(&chunk),
         }
     }
 
-    fn freeze(self) -> Bytes {
+    fn finish(self) -> (Bytes, PayloadHash) {
+        let mut hasher = PayloadHasher::default();
         match self {
-            Self::Nothing => Bytes::new(),
-            Self::One(chunk) => chunk,
-            Self::Many(chunks) => chunks.freeze(),
+            Self::Nothing => (Bytes::new(), hasher.finish()),
+            Self::One(chunk) => {
+                hasher.update(&chunk);
+                (chunk, hasher.finish())
+            }
+            Self::Many(many) => (many.data.freeze(), many.hasher.finish()),
         }
+    }
+}
+
+impl Many {
+    /// Hashes while the data comes, so that a large body is not hashed in one go at its end.
+    fn push(&mut self, chunk: &[u8]) {
+        self.hasher.update(chunk);
+        self.data.extend_from_slice(chunk);
     }
 }
 
@@ -189,7 +205,6 @@ where
                         return Poll::Ready(Err(too_large(*this.limit)));
                     }
                     let chunk = data.copy_to_bytes(data.remaining());
-                    this.hasher.update(&chunk);
                     if !chunk.is_empty() {
                         this.data.push(chunk, *this.expected);
                     }
@@ -203,7 +218,7 @@ where
                                 "the body's trailers are larger than 64 KiB",
                             )));
                         }
-                        *this.trailers = Some(trailers);
+                        *this.trailers = Some(Box::new(trailers));
                         break;
                     }
                 }
@@ -219,8 +234,7 @@ where
                 ),
             )));
         }
-        let data = std::mem::replace(this.data, Collected::Nothing).freeze();
-        let hash = std::mem::take(this.hasher).finish();
+        let (data, hash) = std::mem::replace(this.data, Collected::Nothing).finish();
         let trailers = this.trailers.take();
         Poll::Ready(Ok((Buffered { data, trailers }, hash)))
     }

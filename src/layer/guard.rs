@@ -1,7 +1,7 @@
 //! The checks every scheme makes before it lets a credential near a request.
 
 use http::uri::{Authority, Uri};
-use http::{HeaderName, header, request};
+use http::{HeaderMap, HeaderName, header, request};
 
 use super::origin::{Target, parse_origin, port_of};
 use super::overrides::AuthOverride;
@@ -31,6 +31,17 @@ impl Existing {
             AuthErrorKind::Request,
             format!("the request already carries {what}, and the layer was told to reject that"),
         )
+    }
+}
+
+/// Whether a header is there. Most requests have so few that to compare their names is less work than
+/// to hash this one.
+#[inline]
+pub(crate) fn has_header(headers: &HeaderMap, name: &HeaderName) -> bool {
+    const FEW: usize = 12;
+    match headers.keys_len() {
+        0..=FEW => headers.keys().any(|other| other == name),
+        _ => headers.contains_key(name),
     }
 }
 
@@ -160,7 +171,7 @@ impl Guard {
     pub(crate) fn admits_at_once(&self, head: &request::Parts) -> bool {
         AuthOverride::of(head).is_none()
             && self.scope.spells(&head.uri)
-            && (self.allow_host_header || !head.headers.contains_key(header::HOST))
+            && (self.allow_host_header || !has_header(&head.headers, &header::HOST))
     }
 
     /// Decides about one request. Leaves it as it is.

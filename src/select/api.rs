@@ -6,11 +6,12 @@ use http::uri::PathAndQuery;
 use http::{Uri, header, request};
 
 use super::providers::Tokens;
-use super::routes::{check_path, lies_below};
+use super::routes::{below, check_path};
 use crate::config::{ApiKind, Endpoint};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::layer::{
     Admission, ApiKey, AuthOverride, Authorizer, Bearer, BearerPlan, Existing, Guard, Need,
+    has_header,
 };
 #[cfg(feature = "sigv4")]
 use crate::layer::{SigV4, SigV4Plan};
@@ -21,11 +22,13 @@ use crate::mode::AuthorizationMode;
 pub(super) struct Api {
     pub(super) name: String,
     pub(super) endpoint: Endpoint,
+    /// The endpoint's.
+    pub(super) path: Box<str>,
     pub(super) kind: ApiKind,
     pub(super) mode: AuthorizationMode,
     /// One for each mode, in their order. Those that cannot be had are errors, for requests that ask
     /// for them; the API's own mode is none of these.
-    pub(super) schemes: Vec<Result<Scheme, AuthError>>,
+    pub(super) schemes: [Result<Scheme, AuthError>; AuthorizationMode::ALL.len()],
     /// For requests that need no credential.
     pub(super) guard: Guard,
 }
@@ -50,14 +53,11 @@ pub(super) enum SchemePlan {
 }
 
 impl Api {
+    #[inline]
     pub(super) fn scheme(&self, mode: AuthorizationMode) -> Result<&Scheme, AuthError> {
-        match self.schemes.get(mode as usize) {
-            Some(Ok(scheme)) => Ok(scheme),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(AuthError::new(
-                AuthErrorKind::Configuration,
-                format!("the API `{}` has no mode {mode}", self.name),
-            )),
+        match &self.schemes[mode as usize] {
+            Ok(scheme) => Ok(scheme),
+            Err(error) => Err(error.clone()),
         }
     }
 
@@ -79,7 +79,7 @@ impl Api {
             Scheme::Open => self.leave(head),
             Scheme::Key(key) => {
                 // Amplify's rule: who brings an `Authorization` wants nothing added to it.
-                if head.headers.contains_key(header::AUTHORIZATION)
+                if has_header(&head.headers, &header::AUTHORIZATION)
                     && self.guard.existing() == Existing::Keep
                 {
                     return self.leave(head);
@@ -111,29 +111,27 @@ impl Api {
     /// check.
     #[inline]
     pub(super) fn has_path(&self, uri: &Uri) -> Result<bool, AuthError> {
-        let own = self.endpoint.path();
-        if own.is_empty() {
+        if self.path.is_empty() {
             return Ok(true);
         }
-        if !lies_below(uri.path(), own) {
-            return Ok(false);
+        match below(uri.path(), &self.path) {
+            Some(rest) => check_path(rest).map(|()| true),
+            None => Ok(false),
         }
-        check_path(uri.path())?;
-        Ok(true)
     }
 
     /// The URI of a request whose own is only a path: exactly one slash joins the two, and no segment
     /// is touched.
     pub(super) fn join(&self, uri: &Uri) -> Result<Uri, AuthError> {
         let relative = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        if uri.authority().is_some() || !relative.starts_with('/') {
+        if uri.authority().is_some() || !relative.starts_with(['/', '?']) {
             return Err(AuthError::new(
                 AuthErrorKind::Request,
                 "the request's URI is neither absolute (`https://host/path`) nor a path that begins \
                  with a slash (`/path`)",
             ));
         }
-        if !self.endpoint.path().is_empty() {
+        if !self.path.is_empty() {
             check_path(uri.path())?;
         }
         let too_long = || {
@@ -143,13 +141,13 @@ impl Api {
             )
         };
         let mut parts = self.endpoint.uri().clone().into_parts();
-        parts.path_and_query = match self.endpoint.path() {
+        parts.path_and_query = match &*self.path {
             // Nothing to join, nothing to copy.
             "" => uri.path_and_query().cloned().or(parts.path_and_query),
             path => {
                 // Below a GraphQL endpoint there is nothing: a mere slash is the endpoint itself.
                 let relative = match (self.kind, uri.path()) {
-                    (ApiKind::GraphQl, "/") => &relative[1..],
+                    (ApiKind::GraphQl, "/") => relative.trim_start_matches('/'),
                     _ => relative,
                 };
                 let joined = [path, relative].concat();

@@ -87,27 +87,56 @@ impl Selected {
         Ok(Self { apis, routes })
     }
 
-    /// The API that a request is for, and its URI if that has to be completed.
-    fn find(&self, head: &request::Parts) -> Result<Option<(usize, Option<Uri>)>, AuthError> {
-        let is_absolute = head.uri.scheme().is_some() && head.uri.authority().is_some();
-        let named = match head.extensions.get::<ApiName>() {
-            Some(name) => Some(self.index_of(name)?),
-            None => None,
-        };
-        if !is_absolute {
-            let api = named.or(self.only()).ok_or_else(|| self.ambiguous())?;
-            let uri = self.apis[api].join(&head.uri)?;
-            return Ok(Some((api, Some(uri))));
+    /// The API of a request that says nothing of it but by its absolute URL.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Routes::find`].
+    #[inline]
+    fn find(&self, uri: &Uri) -> Result<Option<usize>, AuthError> {
+        match &self.routes {
+            Some(routes) => routes.find(uri),
+            None => Ok(self.apis[0].has_path(uri)?.then_some(0)),
         }
-        let found = match (named, &self.routes) {
-            (Some(api), _) => Some(api),
-            (None, Some(routes)) => routes.find(&head.uri)?,
-            (None, None) => match self.apis[0].has_path(&head.uri)? {
-                true => Some(0),
-                false => None,
-            },
-        };
-        Ok(found.map(|api| (api, None)))
+    }
+
+    /// The API that a request names, or the only one there is.
+    fn named(&self, head: &request::Parts) -> Result<Option<usize>, AuthError> {
+        match head.extensions.get::<ApiName>() {
+            Some(name) => self.index_of(name).map(Some),
+            None => Ok(self.only()),
+        }
+    }
+
+    /// Covers a request whose URI is only a path, and completes that.
+    #[inline(never)]
+    fn cover_relative(
+        &self,
+        head: &mut request::Parts,
+    ) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
+        let at = self.named(head)?.ok_or_else(|| self.ambiguous())?;
+        let absolute = self.apis[at].join(&head.uri)?;
+        let relative = mem::replace(&mut head.uri, absolute);
+        self.cover_for(at, head)
+            .inspect_err(|_| head.uri = relative)
+    }
+
+    #[inline]
+    fn cover_for(
+        &self,
+        at: usize,
+        head: &mut request::Parts,
+    ) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
+        let api = &self.apis[at];
+        let mode = api.mode_of(head);
+        Ok(api.cover(mode, head)?.map(|(scheme, need)| {
+            let plan = SelectedPlan {
+                api: at,
+                mode,
+                scheme,
+            };
+            (plan, need)
+        }))
     }
 
     fn only(&self) -> Option<usize> {
@@ -173,27 +202,16 @@ impl Authorizer for Selected {
 
     #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
-        let Some((at, absolute)) = self.find(head)? else {
-            return self.leave_alone(head).map(|()| None);
+        if head.uri.scheme().is_none() || head.uri.authority().is_none() {
+            return self.cover_relative(head);
+        }
+        let found = match head.extensions.get::<ApiName>() {
+            None => self.find(&head.uri)?,
+            Some(name) => Some(self.index_of(name)?),
         };
-        let api = &self.apis[at];
-        let relative = absolute.map(|uri| mem::replace(&mut head.uri, uri));
-        let mode = api.mode_of(head);
-        match api.cover(mode, head) {
-            Ok(covered) => Ok(covered.map(|(scheme, need)| {
-                let plan = SelectedPlan {
-                    api: at,
-                    mode,
-                    scheme,
-                };
-                (plan, need)
-            })),
-            Err(error) => {
-                if let Some(uri) = relative {
-                    head.uri = uri;
-                }
-                Err(error)
-            }
+        match found {
+            Some(at) => self.cover_for(at, head),
+            None => self.leave_alone(head).map(|()| None),
         }
     }
 
@@ -212,8 +230,10 @@ impl Authorizer for Selected {
 
     #[inline]
     fn at_hand(&self, plan: &SelectedPlan) -> Option<SelectedCredential> {
+        if matches!(plan.scheme, SchemePlan::Key) {
+            return Some(SelectedCredential(Credential::Key));
+        }
         let credential = match (self.scheme(plan)?, &plan.scheme) {
-            (Scheme::Key(_), _) => Credential::Key,
             (Scheme::Token(scheme), SchemePlan::Token(plan)) => {
                 Credential::Token(scheme.at_hand(plan)?)
             }
@@ -254,6 +274,9 @@ impl Authorizer for Selected {
         head: &response::Parts,
         peeked: Option<&[u8]>,
     ) -> Verdict {
+        if matches!(plan.scheme, SchemePlan::Key) {
+            return Verdict::Accept;
+        }
         match (self.scheme(plan), &plan.scheme, &credential.0) {
             (Some(Scheme::Token(scheme)), SchemePlan::Token(plan), Credential::Token(token)) => {
                 scheme.judge(plan, token, head, peeked)

@@ -1,5 +1,6 @@
 //! From a configuration to layers.
 
+use std::array;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -355,16 +356,14 @@ impl AuthSelector {
             all: &self.all,
             scope: scope_of(name, config)?,
         };
-        let schemes = AuthorizationMode::ALL
-            .iter()
-            .map(|mode| builder.scheme(*mode));
         let api = Api {
             name: name.to_owned(),
+            path: config.endpoint.path().into(),
             endpoint: config.endpoint.clone(),
             kind: config.kind,
             mode: config.mode,
-            schemes: schemes.collect(),
-            guard: Guard::new(builder.scope)?,
+            schemes: array::from_fn(|at| builder.scheme(AuthorizationMode::ALL[at])),
+            guard: Guard::new(builder.scope.clone())?,
         };
         api.scheme(api.mode)?;
         Ok(api)
