@@ -19,7 +19,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion};
 use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body_util::Empty;
+use http_body_util::Full;
 use tower::{Layer, Service};
 use tower_client_auth::{
     ApiAuthLayer, ApiConfig, ApiKeyLayer, AuthorizationMode, BearerTokenLayer, Cached, Config,
@@ -35,7 +35,8 @@ const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.c29tZSBvcGFxdWUgY2xhaW1z.c2lnbmF0dXJl"
 #[derive(Clone)]
 struct Noop;
 
-type Body = Empty<Bytes>;
+/// What programs use that send bodies with some requests and none with others.
+type Body = Full<Bytes>;
 
 impl<B> Service<Request<B>> for Noop {
     type Response = Response<()>;
@@ -59,7 +60,7 @@ fn request() -> Request<Body> {
         .header("content-type", "application/json")
         .header("user-agent", "bench/1.0")
         .header("x-request-id", "8f14e45f-ceea-467f-9575-5f4a1b6c3d2e")
-        .body(Body::new())
+        .body(Body::default())
         .expect("a request")
 }
 

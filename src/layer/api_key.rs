@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 
 use http::{HeaderName, HeaderValue, header, request};
 
-use super::guard::{Admission, Existing, Guard};
+use super::guard::{Admission, Existing, Guard, has_header};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped};
@@ -107,6 +107,7 @@ impl AuthorizeLayer<ApiKey, Passthrough> {
                     value,
                 },
                 guard: Guard::new(scope.try_into()?)?,
+                yields: false,
             },
             Passthrough,
         ))
@@ -160,6 +161,8 @@ pub struct ApiKey {
     key: Secret,
     place: Place,
     guard: Guard,
+    /// Whether the key stays away from a request that is authorized otherwise.
+    yields: bool,
 }
 
 #[derive(Clone)]
@@ -181,11 +184,11 @@ impl Authorizer for ApiKey {
 
     #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
-        if self.guard.admits_at_once(head) {
+        if self.guard.admits_at_once(head) && !self.yields(head) {
             return Ok(Some(((), Need::Head)));
         }
         let admission = self.guard.admit(head, AuthOverride::of(head))?;
-        let covered = matches!(admission, Admission::Cover(_));
+        let covered = matches!(admission, Admission::Cover(_)) && !self.yields(head);
         match admission {
             Admission::Cover(resolved) | Admission::Leave(resolved) => resolved.commit(head),
         }
@@ -220,6 +223,21 @@ impl Authorizer for ApiKey {
 }
 
 impl ApiKey {
+    /// Leaves a request alone that has an `Authorization` header, as Amplify does, unless what is there
+    /// is to be replaced or rejected.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn yielding_to_authorization(mut self) -> Self {
+        self.yields = true;
+        self
+    }
+
+    #[inline]
+    fn yields(&self, head: &request::Parts) -> bool {
+        self.yields
+            && self.guard.existing() == Existing::Keep
+            && has_header(&head.headers, &header::AUTHORIZATION)
+    }
+
     #[inline]
     fn put_in_header(
         &self,

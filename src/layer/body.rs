@@ -27,6 +27,9 @@ pub trait PreparePayload<B>: sealed::Sealed {
     /// Resolves when the body is ready.
     type Future: Future<Output = Readied<Self::Prepared>>;
 
+    /// A body that nothing need be known of, as it is under [`Need::Head`].
+    fn stream(&self, body: B) -> Self::Prepared;
+
     /// Readies the body as far as `need` asks; [`Need::Head`] and [`Need::Hashed`] never read any
     /// of it, and are done at once.
     fn prepare(
@@ -80,6 +83,10 @@ impl<B> PreparePayload<B> for Passthrough {
     type Body = B;
     type Future = Pending<Readied<B>>;
 
+    fn stream(&self, body: B) -> B {
+        body
+    }
+
     fn prepare(
         &self,
         _head: &request::Parts,
@@ -116,6 +123,10 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
     type Spare = B;
     type Body = B;
     type Future = Pending<Readied<B>>;
+
+    fn stream(&self, body: B) -> B {
+        body
+    }
 
     fn prepare(
         &self,
@@ -193,6 +204,11 @@ where
     type Spare = Buffered;
     type Body = AuthBody<B>;
     type Future = BufferFuture<B>;
+
+    #[inline]
+    fn stream(&self, body: B) -> Prepared<B> {
+        Prepared::stream(body)
+    }
 
     #[inline]
     fn prepare(

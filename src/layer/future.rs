@@ -14,6 +14,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -24,7 +25,7 @@ use tower_service::Service;
 
 use super::body::{PreparePayload, Step};
 use super::inspect::{Inspect, Inspected};
-use super::{Authorizer, Shared, Verdict};
+use super::{Authorizer, Need, Shared, Verdict};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
@@ -52,13 +53,42 @@ struct Exchange<A: Authorizer, Prepared, Spare> {
     plan: Option<A::Plan>,
     /// The head, unsigned: until it is sent, and afterwards if it may be sent again.
     head: Option<request::Parts>,
-    prepared: Option<Prepared>,
+    body: Held<Prepared, Spare>,
     hash: PayloadHash,
     credential: Option<A::Credential>,
-    /// What brings the body back, if the request may be sent again.
-    spare: Option<Spare>,
     /// Whether sending it again takes another credential.
     refresh: bool,
+}
+
+/// The body while it is not under way: the two are never there at once.
+enum Held<Prepared, Spare> {
+    Nothing,
+    /// Ready to be sent.
+    Prepared(Prepared),
+    /// What brings it back, if the request may be sent again.
+    Spare(Spare),
+}
+
+impl<Prepared, Spare> Held<Prepared, Spare> {
+    fn take_prepared(&mut self) -> Result<Prepared, AuthError> {
+        match mem::replace(self, Self::Nothing) {
+            Self::Prepared(prepared) => Ok(prepared),
+            Self::Nothing | Self::Spare(_) => Err(polled_again()),
+        }
+    }
+
+    fn take_spare(&mut self) -> Option<Spare> {
+        match mem::replace(self, Self::Nothing) {
+            Self::Spare(spare) => Some(spare),
+            Self::Nothing | Self::Prepared(_) => None,
+        }
+    }
+}
+
+impl<Prepared, Spare> From<Option<Spare>> for Held<Prepared, Spare> {
+    fn from(spare: Option<Spare>) -> Self {
+        spare.map_or(Self::Nothing, Self::Spare)
+    }
 }
 
 type StateOf<S, A, P, I, B, R> = State<
@@ -110,24 +140,27 @@ where
             }
             Err(error) => return Self::failed(shared, service, error),
         };
-        let (prepared, hash) = match shared.payload.prepare(&head, need, body) {
-            Step::Now(Ok(prepared)) => prepared,
-            Step::Now(Err(error)) => return Self::failed(shared, service, error),
-            Step::Later(future) => {
-                let exchange = Exchange {
-                    plan: Some(plan),
-                    head: Some(head),
-                    ..Exchange::empty()
-                };
-                return Self::new(shared, service, exchange, State::Preparing { future });
-            }
+        let (prepared, hash) = match need {
+            Need::Head => (shared.payload.stream(body), PayloadHash::Unsigned),
+            Need::Hashed(_) | Need::Payload => match shared.payload.prepare(&head, need, body) {
+                Step::Now(Ok(prepared)) => prepared,
+                Step::Now(Err(error)) => return Self::failed(shared, service, error),
+                Step::Later(future) => {
+                    let exchange = Exchange {
+                        plan: Some(plan),
+                        head: Some(head),
+                        ..Exchange::empty()
+                    };
+                    return Self::new(shared, service, exchange, State::Preparing { future });
+                }
+            },
         };
         let Some(credential) = shared.authorizer.at_hand(&plan) else {
             let future = shared.authorizer.acquire(&plan);
             let exchange = Exchange {
                 plan: Some(plan),
                 head: Some(head),
-                prepared: Some(prepared),
+                body: Held::Prepared(prepared),
                 hash,
                 ..Exchange::empty()
             };
@@ -152,10 +185,9 @@ where
                 exchange: Exchange {
                     plan: Some(plan),
                     head: unsigned,
-                    prepared: None,
+                    body: spare.into(),
                     hash,
                     credential: Some(credential),
-                    spare,
                     refresh: false,
                 },
                 shared,
@@ -204,7 +236,7 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Preparing { future } => match ready!(future.poll(cx)) {
                     Ok((prepared, hash)) => {
-                        this.exchange.prepared = Some(prepared);
+                        this.exchange.body = Held::Prepared(prepared);
                         this.exchange.hash = hash;
                         match this.exchange.acquire(this.shared) {
                             Ok(future) => State::Acquiring { future },
@@ -287,10 +319,9 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         Self {
             plan: None,
             head: None,
-            prepared: None,
+            body: Held::Nothing,
             hash: PayloadHash::Unsigned,
             credential: None,
-            spare: None,
             refresh: false,
         }
     }
@@ -310,10 +341,11 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
         let plan = self.plan.as_mut().ok_or_else(polled_again)?;
-        let prepared = self.prepared.take().ok_or_else(polled_again)?;
+        let prepared = self.body.take_prepared()?;
         let mut head = self.head.take().ok_or_else(polled_again)?;
         if shared.replay {
-            (self.spare, self.head) = keep(&shared.payload, &prepared, &head);
+            let (spare, unsigned) = keep(&shared.payload, &prepared, &head);
+            (self.body, self.head) = (spare.into(), unsigned);
         }
         let applied = shared
             .authorizer
@@ -333,7 +365,7 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
         let plan = self.plan.as_mut().ok_or_else(polled_again)?;
-        let prepared = self.prepared.take().ok_or_else(polled_again)?;
+        let prepared = self.body.take_prepared()?;
         let head = self.head.as_mut().ok_or_else(polled_again)?;
         if self.refresh
             && let Some(rejected) = &self.credential
@@ -384,7 +416,8 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             Verdict::Resync => self.refresh = false,
         }
         // A second attempt has kept nothing, so there is no third.
-        self.prepared = Some(shared.payload.replay(self.spare.take()?)?);
+        let spare = self.body.take_spare()?;
+        self.body = Held::Prepared(shared.payload.replay(spare)?);
         Some(shared.authorizer.acquire(plan))
     }
 }

@@ -37,8 +37,8 @@ impl Existing {
 /// Whether a header is there. Most requests have so few that to compare their names is less work than
 /// to hash this one.
 #[inline]
-pub(crate) fn has_header(headers: &HeaderMap, name: &HeaderName) -> bool {
-    const FEW: usize = 12;
+pub(super) fn has_header(headers: &HeaderMap, name: &HeaderName) -> bool {
+    const FEW: usize = 8;
     match headers.keys_len() {
         0..=FEW => headers.keys().any(|other| other == name),
         _ => headers.contains_key(name),

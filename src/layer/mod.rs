@@ -42,7 +42,7 @@ pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};
 
 pub(crate) use engine::Shared;
 #[cfg(feature = "amplify")]
-pub(crate) use guard::{Admission, Guard, has_header};
+pub(crate) use guard::{Admission, Guard};
 #[cfg(feature = "amplify")]
 pub(crate) use origin::Origin;
 #[cfg(any(feature = "redirect", feature = "amplify"))]

@@ -3,16 +3,13 @@
 use std::fmt;
 
 use http::uri::PathAndQuery;
-use http::{Uri, header, request};
+use http::{Uri, request};
 
 use super::providers::Tokens;
-use super::routes::{below, check_path};
+use super::routes::{check_path, lies_below};
 use crate::config::{ApiKind, Endpoint};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::layer::{
-    Admission, ApiKey, AuthOverride, Authorizer, Bearer, BearerPlan, Existing, Guard, Need,
-    has_header,
-};
+use crate::layer::{Admission, ApiKey, AuthOverride, Authorizer, Bearer, BearerPlan, Guard, Need};
 #[cfg(feature = "sigv4")]
 use crate::layer::{SigV4, SigV4Plan};
 use crate::mode::AuthorizationMode;
@@ -77,15 +74,7 @@ impl Api {
     ) -> Result<Option<(SchemePlan, Need)>, AuthError> {
         match self.scheme(mode)? {
             Scheme::Open => self.leave(head),
-            Scheme::Key(key) => {
-                // Amplify's rule: who brings an `Authorization` wants nothing added to it.
-                if has_header(&head.headers, &header::AUTHORIZATION)
-                    && self.guard.existing() == Existing::Keep
-                {
-                    return self.leave(head);
-                }
-                Ok(key.cover(head)?.map(|((), need)| (SchemePlan::Key, need)))
-            }
+            Scheme::Key(key) => Ok(key.cover(head)?.map(|((), need)| (SchemePlan::Key, need))),
             Scheme::Token(token) => {
                 let covered = token.cover(head)?;
                 Ok(covered.map(|(plan, need)| (SchemePlan::Token(plan), need)))
@@ -114,10 +103,13 @@ impl Api {
         if self.path.is_empty() {
             return Ok(true);
         }
-        match below(uri.path(), &self.path) {
-            Some(rest) => check_path(rest).map(|()| true),
-            None => Ok(false),
+        let path = uri.path();
+        if !lies_below(path, &self.path) {
+            return Ok(false);
         }
+        // The endpoint's own part is known.
+        check_path(path.get(self.path.len()..).unwrap_or(path))?;
+        Ok(true)
     }
 
     /// The URI of a request whose own is only a path: exactly one slash joins the two, and no segment

@@ -12,7 +12,11 @@ pub(super) type Pending<C> = Pin<Box<dyn Future<Output = Result<C, AuthError>> +
 
 /// A [`TokenSource`] of any type. Clones share it.
 #[derive(Clone)]
-pub struct Tokens(Arc<dyn AnyTokens>);
+pub struct Tokens {
+    source: Arc<dyn AnyTokens>,
+    /// Asked once: it is a property of the source's type, and every request needs it.
+    checks_expiry: bool,
+}
 
 impl Tokens {
     /// Puts a source into a cache, unless it is one, or needs none.
@@ -22,10 +26,20 @@ impl Tokens {
         S::Future: Send + 'static,
     {
         let remembers = source.checks_expiry() || source.at_hand().is_some();
-        let source = Self(Arc::new(source));
         match remembers {
-            true => source,
-            false => Self(Arc::new(Cached::new(source))),
+            true => Self::of(source),
+            false => Self::of(Cached::new(Self::of(source))),
+        }
+    }
+
+    fn of<S>(source: S) -> Self
+    where
+        S: TokenSource + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Self {
+            checks_expiry: source.checks_expiry(),
+            source: Arc::new(source),
         }
     }
 }
@@ -33,7 +47,6 @@ impl Tokens {
 trait AnyTokens: Send + Sync {
     fn token(&self) -> Pending<Token>;
     fn at_hand(&self) -> Option<Token>;
-    fn checks_expiry(&self) -> bool;
     fn must_finish(&self) -> bool;
     fn rejected(&self, token: &Token);
 }
@@ -51,10 +64,6 @@ where
         TokenSource::at_hand(self)
     }
 
-    fn checks_expiry(&self) -> bool {
-        TokenSource::checks_expiry(self)
-    }
-
     fn must_finish(&self) -> bool {
         TokenSource::must_finish(self)
     }
@@ -68,24 +77,24 @@ impl TokenSource for Tokens {
     type Future = Pending<Token>;
 
     fn token(&self) -> Self::Future {
-        self.0.token()
+        self.source.token()
     }
 
     #[inline]
     fn at_hand(&self) -> Option<Token> {
-        self.0.at_hand()
+        self.source.at_hand()
     }
 
     fn checks_expiry(&self) -> bool {
-        self.0.checks_expiry()
+        self.checks_expiry
     }
 
     fn must_finish(&self) -> bool {
-        self.0.must_finish()
+        self.source.must_finish()
     }
 
     fn rejected(&self, token: &Token) {
-        self.0.rejected(token);
+        self.source.rejected(token);
     }
 }
 
@@ -100,7 +109,10 @@ mod aws {
 
     /// A [`CredentialsSource`] of any type. Clones share it.
     #[derive(Clone)]
-    pub struct AwsCredentials(Arc<dyn AnyCredentials>);
+    pub struct AwsCredentials {
+        source: Arc<dyn AnyCredentials>,
+        checks_expiry: bool,
+    }
 
     impl AwsCredentials {
         pub(in crate::select) fn new<S>(source: S) -> Self
@@ -108,14 +120,16 @@ mod aws {
             S: CredentialsSource + Send + Sync + 'static,
             S::Future: Send + 'static,
         {
-            Self(Arc::new(source))
+            Self {
+                checks_expiry: source.checks_expiry(),
+                source: Arc::new(source),
+            }
         }
     }
 
     trait AnyCredentials: Send + Sync {
         fn credentials(&self) -> Pending<SigningCredentials>;
         fn at_hand(&self) -> Option<SigningCredentials>;
-        fn checks_expiry(&self) -> bool;
         fn rejected(&self, credentials: &SigningCredentials);
     }
 
@@ -132,10 +146,6 @@ mod aws {
             CredentialsSource::at_hand(self)
         }
 
-        fn checks_expiry(&self) -> bool {
-            CredentialsSource::checks_expiry(self)
-        }
-
         fn rejected(&self, credentials: &SigningCredentials) {
             CredentialsSource::rejected(self, credentials);
         }
@@ -145,20 +155,20 @@ mod aws {
         type Future = Pending<SigningCredentials>;
 
         fn credentials(&self) -> Self::Future {
-            self.0.credentials()
+            self.source.credentials()
         }
 
         #[inline]
         fn at_hand(&self) -> Option<SigningCredentials> {
-            self.0.at_hand()
+            self.source.at_hand()
         }
 
         fn checks_expiry(&self) -> bool {
-            self.0.checks_expiry()
+            self.checks_expiry
         }
 
         fn rejected(&self, credentials: &SigningCredentials) {
-            self.0.rejected(credentials);
+            self.source.rejected(credentials);
         }
     }
 

@@ -147,7 +147,7 @@ impl Tree {
             // Whatever a path lies below is an ancestor of the one sorted before it, or that itself.
             let mut above = Some(at - 1);
             while let Some(candidate) = above {
-                if below(&self.paths[at].path, &self.paths[candidate].path).is_some() {
+                if lies_below(&self.paths[at].path, &self.paths[candidate].path) {
                     break;
                 }
                 above = self.paths[candidate].parent;
@@ -164,7 +164,7 @@ impl Tree {
         let mut candidate = behind.checked_sub(1);
         while let Some(at) = candidate {
             let branch = &self.paths[at];
-            if below(path, &branch.path).is_some() {
+            if lies_below(path, &branch.path) {
                 return Some(branch);
             }
             candidate = branch.parent;
@@ -187,23 +187,41 @@ fn compare(a: &str, b: &str) -> std::cmp::Ordering {
     })
 }
 
-/// What is left of a path behind another that it begins with, up to a slash; nothing if it is that
-/// itself.
+/// Whether a path is `above`, or begins with it at a slash.
 #[inline]
-pub(super) fn below<'a>(path: &'a str, above: &str) -> Option<&'a str> {
-    path.strip_prefix(above)
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+pub(super) fn lies_below(path: &str, above: &str) -> bool {
+    // Bytes, which need not be looked at for where a character begins.
+    let (path, above) = (path.as_bytes(), above.as_bytes());
+    path.starts_with(above) && matches!(path.get(above.len()), None | Some(b'/'))
 }
 
 /// Refuses a path with `.` or `..` in it: servers and clients resolve them, each at its own time, and
 /// then it may be another API's.
 #[inline]
 pub(super) fn check_path(path: &str) -> Result<(), AuthError> {
-    // Most paths have neither.
-    if path.bytes().any(|byte| matches!(byte, b'.' | b'%')) {
-        return check_segments(path);
+    // Most paths have neither of these.
+    match has_dot_or_percent(path.as_bytes()) {
+        true => check_segments(path),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// Looks at eight bytes at a time: every request passes here.
+#[inline]
+fn has_dot_or_percent(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Whether one of the bytes is zero; "Hacker's Delight", section 6-1.
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH != 0;
+    let found = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        has_zero(word ^ (ONES * u64::from(b'.'))) || has_zero(word ^ (ONES * u64::from(b'%')))
+    };
+    match text.last_chunk() {
+        // The last word overlaps the one before, so that nothing is left over.
+        Some(last) => found(last) || text.as_chunks().0.iter().any(found),
+        None => text.iter().any(|byte| matches!(byte, b'.' | b'%')),
+    }
 }
 
 #[cold]

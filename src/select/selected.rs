@@ -1,11 +1,11 @@
 //! The authorizer that picks an API for a request, and then lets that API's scheme do its work.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::{Uri, request, response};
 
@@ -15,7 +15,7 @@ use super::routes::Routes;
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
-use crate::layer::{Acquire, Applied, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
+use crate::layer::{Applied, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
@@ -60,7 +60,8 @@ pub struct Selected {
 /// What was decided about a request: its API, and what that API's scheme decided.
 #[derive(Debug)]
 pub struct SelectedPlan {
-    api: usize,
+    // Small, as it is moved about.
+    api: u32,
     mode: AuthorizationMode,
     scheme: SchemePlan,
 }
@@ -131,7 +132,7 @@ impl Selected {
         let mode = api.mode_of(head);
         Ok(api.cover(mode, head)?.map(|(scheme, need)| {
             let plan = SelectedPlan {
-                api: at,
+                api: at as u32,
                 mode,
                 scheme,
             };
@@ -191,7 +192,7 @@ impl Selected {
     /// The scheme that covered a request.
     #[inline]
     fn scheme(&self, plan: &SelectedPlan) -> Option<&Scheme> {
-        self.apis.get(plan.api)?.scheme(plan.mode).ok()
+        self.apis.get(plan.api as usize)?.scheme(plan.mode).ok()
     }
 }
 
@@ -216,16 +217,19 @@ impl Authorizer for Selected {
     }
 
     fn acquire(&self, plan: &SelectedPlan) -> SelectedAcquire {
-        SelectedAcquire(match (self.scheme(plan), &plan.scheme) {
+        let future: Pending<SelectedCredential> = match (self.scheme(plan), &plan.scheme) {
             (Some(Scheme::Token(scheme)), SchemePlan::Token(plan)) => {
-                Acquiring::Token(scheme.acquire(plan))
+                let token = scheme.acquire(plan);
+                Box::pin(async { Ok(SelectedCredential(Credential::Token(token.await?))) })
             }
             #[cfg(feature = "sigv4")]
             (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan)) => {
-                Acquiring::Iam(scheme.acquire(plan))
+                let credentials = scheme.acquire(plan);
+                Box::pin(async { Ok(SelectedCredential(Credential::Iam(credentials.await?))) })
             }
-            _ => Acquiring::Key,
-        })
+            _ => Box::pin(ready(Ok(SelectedCredential(Credential::Key)))),
+        };
+        SelectedAcquire(future)
     }
 
     #[inline]
@@ -324,27 +328,15 @@ fn mixed_up() -> AuthError {
     )
 }
 
-/// A pending credential of any scheme.
-pub struct SelectedAcquire(Acquiring);
-
-enum Acquiring {
-    Key,
-    Token(Acquire<Pending<Token>, Token>),
-    #[cfg(feature = "sigv4")]
-    Iam(Acquire<Pending<SigningCredentials>, SigningCredentials>),
-}
+/// A pending credential of any scheme. Boxed, as it is only made where none is at hand, and every
+/// request pays for the room.
+pub struct SelectedAcquire(Pending<SelectedCredential>);
 
 impl Future for SelectedAcquire {
     type Output = Result<SelectedCredential, AuthError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let credential = match &mut self.0 {
-            Acquiring::Key => Credential::Key,
-            Acquiring::Token(future) => Credential::Token(ready!(Pin::new(future).poll(cx))?),
-            #[cfg(feature = "sigv4")]
-            Acquiring::Iam(future) => Credential::Iam(ready!(Pin::new(future).poll(cx))?),
-        };
-        Poll::Ready(Ok(SelectedCredential(credential)))
+        self.0.as_mut().poll(cx)
     }
 }
 

@@ -438,7 +438,8 @@ impl Builder<'_> {
         })?;
         let layer = ApiKeyLayer::new(self.scope.clone(), key.clone())
             .map_err(|error| self.wrong(&error))?;
-        Ok(Scheme::Key(layer.into_authorizer()))
+        let key = layer.into_authorizer().yielding_to_authorization();
+        Ok(Scheme::Key(key))
     }
 
     fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
