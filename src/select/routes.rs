@@ -1,5 +1,8 @@
 //! Which API a URL belongs to: the one of its origin whose path is the longest that it begins with.
 
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
 use http::Uri;
 use http::uri::Scheme;
 
@@ -8,8 +11,7 @@ use crate::error::{AuthError, AuthErrorKind};
 use crate::layer::{Origin, Target};
 use crate::suggest;
 
-/// The endpoints of several APIs, ready to be searched. A search takes two binary ones: among the
-/// origins, and among the paths of one.
+/// The endpoints of several APIs, ready to be searched: by origin, and then by path.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Routes {
     /// Sorted by spelling, so that the usual request, which spells its origin as the configuration
@@ -17,20 +19,14 @@ pub(super) struct Routes {
     trees: Vec<Tree>,
 }
 
-/// The paths of an origin, sorted.
+/// The APIs of an origin.
 #[derive(Clone, Debug)]
 struct Tree {
     origin: Origin,
-    paths: Vec<Branch>,
-}
-
-/// A path, and the longest other path of the same origin that it lies below.
-#[derive(Clone, Debug)]
-struct Branch {
-    /// Without a slash at its end.
-    path: Box<str>,
-    parent: Option<usize>,
-    api: usize,
+    /// By their paths, which have no slash at the end.
+    apis: HashMap<Box<str>, usize>,
+    /// How long these paths are: nothing else need be looked for.
+    lengths: RangeInclusive<usize>,
 }
 
 impl Routes {
@@ -44,10 +40,9 @@ impl Routes {
         let mut names = Vec::new();
         for (api, (name, endpoint)) in endpoints.into_iter().enumerate() {
             names.push(name);
-            let path = endpoint.path();
-            let paths = &mut routes.tree(endpoint.uri())?.paths;
-            if let Some(other) = paths.iter().find(|other| *other.path == *path) {
-                let two = [names[other.api], name];
+            let tree = routes.tree(endpoint.uri())?;
+            if let Some(other) = tree.add(endpoint.path(), api) {
+                let two = [names[other], name];
                 return Err(AuthError::new(
                     AuthErrorKind::Configuration,
                     format!(
@@ -57,16 +52,10 @@ impl Routes {
                     ),
                 ));
             }
-            paths.push(Branch {
-                path: path.into(),
-                parent: None,
-                api,
-            });
         }
         let spelling =
             |tree: &Tree, other: &Tree| tree.origin.spelling().cmp(&other.origin.spelling());
         routes.trees.sort_by(spelling);
-        routes.trees.iter_mut().for_each(Tree::grow);
         Ok(routes)
     }
 
@@ -82,7 +71,8 @@ impl Routes {
         if known.is_none() {
             self.trees.push(Tree {
                 origin,
-                paths: Vec::new(),
+                apis: HashMap::new(),
+                lengths: RangeInclusive::new(usize::MAX, 0),
             });
         }
         Ok(&mut self.trees[at])
@@ -94,22 +84,20 @@ impl Routes {
     ///
     /// [`AuthErrorKind::Request`] for a URL whose origin or path cannot be told.
     pub(super) fn find(&self, uri: &Uri) -> Result<Option<usize>, AuthError> {
-        let branch = match self.find_tree(uri)? {
-            Some(tree) => tree.find(uri.path()),
+        let path = uri.path();
+        let api = match self.find_tree(uri)? {
+            Some(tree) => tree.find(path),
             None => self.find_encrypted(uri)?,
         };
-        match branch {
+        match api {
             None => Ok(None),
-            Some(branch) => {
-                check_path(uri.path())?;
-                Ok(Some(branch.api))
-            }
+            Some(api) => check_path(path).map(|()| Some(api)),
         }
     }
 
     /// What a URL over plain http would belong to if it were encrypted: that the scheme is wrong is
     /// for the API's own checks to say, as it is where there is no other API.
-    fn find_encrypted(&self, uri: &Uri) -> Result<Option<&Branch>, AuthError> {
+    fn find_encrypted(&self, uri: &Uri) -> Result<Option<usize>, AuthError> {
         let Some(target) = Target::of(uri)?.filter(|target| !target.https) else {
             return Ok(None);
         };
@@ -140,51 +128,22 @@ impl Routes {
 }
 
 impl Tree {
-    /// Sorts the paths and finds what lies below what.
-    fn grow(&mut self) {
-        self.paths.sort_by(|a, b| compare(&a.path, &b.path));
-        for at in 1..self.paths.len() {
-            // Whatever a path lies below is an ancestor of the one sorted before it, or that itself.
-            let mut above = Some(at - 1);
-            while let Some(candidate) = above {
-                if lies_below(&self.paths[at].path, &self.paths[candidate].path) {
-                    break;
-                }
-                above = self.paths[candidate].parent;
-            }
-            self.paths[at].parent = above;
-        }
+    /// Adds an API. Returns the one that has the path already.
+    fn add(&mut self, path: &str, api: usize) -> Option<usize> {
+        let (shortest, longest) = (*self.lengths.start(), *self.lengths.end());
+        self.lengths = shortest.min(path.len())..=longest.max(path.len());
+        self.apis.insert(path.into(), api)
     }
 
-    /// The longest of the paths that `path` lies below.
-    fn find(&self, path: &str) -> Option<&Branch> {
-        let behind = self
-            .paths
-            .partition_point(|branch| compare(&branch.path, path).is_le());
-        let mut candidate = behind.checked_sub(1);
-        while let Some(at) = candidate {
-            let branch = &self.paths[at];
-            if lies_below(path, &branch.path) {
-                return Some(branch);
-            }
-            candidate = branch.parent;
-        }
-        None
+    /// The API with the longest path that `path` is, or begins with at a slash.
+    fn find(&self, path: &str) -> Option<usize> {
+        let bytes = path.as_bytes();
+        self.lengths
+            .clone()
+            .rev()
+            .filter(|end| matches!(bytes.get(*end), Some(b'/')) || *end == bytes.len())
+            .find_map(|end| self.apis.get(path.get(..end)?).copied())
     }
-}
-
-/// Orders paths as if each ended in a slash, so that everything below a path follows it at once:
-/// `/a`, `/a/b`, `/a-b`.
-fn compare(a: &str, b: &str) -> std::cmp::Ordering {
-    let common = a.len().min(b.len());
-    let (start_a, start_b) = (&a.as_bytes()[..common], &b.as_bytes()[..common]);
-    start_a.cmp(start_b).then_with(|| {
-        let end = |rest: &[u8]| rest.first().copied().unwrap_or(b'/');
-        let (rest_a, rest_b) = (&a.as_bytes()[common..], &b.as_bytes()[common..]);
-        end(rest_a)
-            .cmp(&end(rest_b))
-            .then(rest_a.len().cmp(&rest_b.len()))
-    })
 }
 
 /// Whether a path is `above`, or begins with it at a slash.
