@@ -69,8 +69,8 @@ pub(crate) fn node_modules() -> &'static Path {
                     .args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
                     .current_dir(folder),
                 "npm is missing, or cannot install the packages of tests/servers/package.json: \
-                 install Node.js 18 or later with npm (on Debian: `apt-get install nodejs npm`); is the npm \
-                 registry reachable?",
+                 install Node.js 20.19 or later with npm (on Debian 13 or later: `apt-get install \
+                 nodejs npm`); is the npm registry reachable?",
             );
         });
         folder.join("node_modules")
