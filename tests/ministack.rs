@@ -1,21 +1,15 @@
 //! MiniStack, an emulator of AWS that checks signatures, keys and tokens: everything is sent over a
 //! real client, every acceptance has its refused twins.
 
-use std::ffi::OsStr;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+mod stack;
+mod twin;
+
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use serde_json::Value;
 use tower::layer::util::Stack;
 use tower::util::MapRequestLayer;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -24,273 +18,12 @@ use tower_client_auth::{
 };
 
 use crate::loopback::{self, AnyBody, Http, LoopbackClient};
-use crate::servers::{self, Server};
+use crate::servers;
 use crate::support::promise;
 
-/// Region of everything that [`setup`](MiniStack::started) makes.
-const REGION: &str = "us-east-1";
-
-/// A running MiniStack and what the setup script made in it.
-struct MiniStack {
-    server: Server,
-    known: Value,
-    tls: Option<Tls>,
-}
-
-struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-/// A key pair of the user or the role.
-#[derive(Clone, Copy, Debug)]
-enum Who {
-    User,
-    Role,
-}
-
-impl MiniStack {
-    /// The one all tests share: it lives as long as the test run.
-    fn shared() -> &'static Self {
-        static SHARED: OnceLock<MiniStack> = OnceLock::new();
-        SHARED.get_or_init(|| Self::started(false))
-    }
-
-    fn started(with_tls: bool) -> Self {
-        let python = servers::python();
-        let program = python.with_file_name("ministack");
-        let tls = with_tls.then(|| {
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let tls = Tls {
-                // Two test runs at once must not share them.
-                certificate: folder.join(format!("ministack-{}.crt", std::process::id())),
-                key: folder.join(format!("ministack-{}.key", std::process::id())),
-            };
-            script(
-                "certificate.py",
-                &[tls.certificate.as_os_str(), tls.key.as_os_str()],
-            );
-            tls
-        });
-        let is_up = |port| match with_tls {
-            true => servers::listens(port),
-            false => servers::answers(port, "/_ministack/health"),
-        };
-        let server = Server::start(is_up, |port| {
-            let mut command = Command::new(python);
-            command
-                .arg(&program)
-                .env("AUTH", "true")
-                .env("BIND_HOST", "127.0.0.1")
-                .env("GATEWAY_PORT", port.to_string())
-                .env("MINISTACK_HOST", "localhost")
-                .env("IOT_MTLS_ENABLED", "0")
-                .env("SFTP_ENABLED", "0");
-            if let Some(tls) = &tls {
-                command
-                    .env("USE_SSL", "1")
-                    .env("MINISTACK_SSL_CERT", &tls.certificate)
-                    .env("MINISTACK_SSL_KEY", &tls.key);
-            }
-            command
-        });
-        let scheme = if with_tls { "https" } else { "http" };
-        let endpoint = format!("{scheme}://127.0.0.1:{}", server.port);
-        let upstream = format!("http://127.0.0.1:{}/", upstream());
-        let printed = script(
-            "ministack_setup.py",
-            &[endpoint.as_ref(), upstream.as_ref()],
-        );
-        let known = serde_json::from_str(&printed).expect("what the script prints");
-        Self { server, known, tls }
-    }
-
-    fn certificate(&self) -> Option<&Path> {
-        self.tls.as_ref().map(|tls| tls.certificate.as_path())
-    }
-
-    fn text(&self, path: &str) -> &str {
-        let found = self.known.pointer(path).and_then(Value::as_str);
-        found.unwrap_or_else(|| panic!("the setup script made no {path}"))
-    }
-
-    fn uri(&self, host: &str, path: &str) -> Uri {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let uri = format!("{scheme}://{host}:{}{path}", self.server.port);
-        uri.parse().expect("a URI")
-    }
-
-    fn rest_api(&self, path: &str) -> Uri {
-        let host = format!("{}.execute-api.localhost", self.text("/rest_api/id"));
-        self.uri(&host, path)
-    }
-
-    fn credentials(&self, who: Who) -> Parts {
-        let of = |who: &str, token| Parts {
-            key: self.text(&format!("/{who}/key")).to_owned(),
-            secret: self.text(&format!("/{who}/secret")).to_owned(),
-            token,
-        };
-        match who {
-            Who::User => of("user", None),
-            Who::Role => of("role", Some(self.text("/role/token").to_owned())),
-        }
-    }
-}
-
-/// Something behind the HTTP API that says 200 to everything. Returns its port.
-fn upstream() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = [0; 4096];
-            if stream.read(&mut request).is_ok() {
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-                let _ = stream.write_all(answer.as_bytes());
-            }
-        }
-    });
-    port
-}
-
-/// Runs one of our scripts with the packages of the servers, and returns what it printed.
-fn script(name: &str, arguments: &[&OsStr]) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers");
-    let output = Command::new(servers::python())
-        .arg(folder.join(name))
-        .args(arguments)
-        .output()
-        .expect("a Python");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {errors}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-struct Parts {
-    key: String,
-    secret: String,
-    token: Option<String>,
-}
-
-/// What is wrong with a request that is otherwise good. Changes happen after signing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Twin {
-    WrongSecret,
-    UnknownKey,
-    MissingToken,
-    AlteredToken,
-    Skewed,
-    Path,
-    Query,
-    Header,
-    Method,
-    Body,
-}
-
-const TWINS: [Twin; 10] = [
-    Twin::WrongSecret,
-    Twin::UnknownKey,
-    Twin::MissingToken,
-    Twin::AlteredToken,
-    Twin::Skewed,
-    Twin::Path,
-    Twin::Query,
-    Twin::Header,
-    Twin::Method,
-    Twin::Body,
-];
-
-impl Twin {
-    fn applies(self, call: &Call, who: Who) -> bool {
-        match self {
-            Twin::MissingToken | Twin::AlteredToken => matches!(who, Who::Role),
-            // S3 hashes the body only against the header here: tampering is left to other servers.
-            Twin::Body => call.service != "s3" && !call.body.is_empty(),
-            _ => true,
-        }
-    }
-
-    /// The codes of which one says that it was refused for this and not for something else.
-    fn refusals(self) -> &'static [&'static str] {
-        match self {
-            Twin::UnknownKey => &[
-                "InvalidAccessKeyId",
-                "InvalidClientTokenId",
-                "UnrecognizedClientException",
-                "security token",
-            ],
-            Twin::MissingToken | Twin::AlteredToken => &[
-                "ExpiredToken",
-                "InvalidAccessKeyId",
-                "InvalidClientTokenId",
-                "InvalidToken",
-                "UnrecognizedClientException",
-                "security token",
-            ],
-            Twin::Skewed => &["RequestTimeTooSkewed", "Signature expired"],
-            _ => &[
-                "InvalidSignatureException",
-                "SignatureDoesNotMatch",
-                "signature we calculated does not match",
-            ],
-        }
-    }
-
-    fn credentials(self, mut parts: Parts) -> Parts {
-        match self {
-            Twin::WrongSecret => parts.secret = "A".repeat(40),
-            Twin::UnknownKey => parts.key = "AKIAZZZZZZZZZZZZZZZZ".to_owned(),
-            Twin::MissingToken => parts.token = None,
-            Twin::AlteredToken => {
-                if let Some(token) = &mut parts.token {
-                    token.push('A');
-                }
-            }
-            _ => {}
-        }
-        parts
-    }
-
-    fn change(self, mut request: Request<AnyBody>) -> Request<AnyBody> {
-        let with = |uri: &Uri, text: String| {
-            let mut parts = uri.clone().into_parts();
-            parts.path_and_query = Some(text.parse().expect("a path"));
-            Uri::from_parts(parts).expect("a URI")
-        };
-        let uri = request.uri().clone();
-        let (path, query) = (uri.path(), uri.query());
-        match self {
-            Twin::Path => {
-                let query = query.map_or(String::new(), |query| format!("?{query}"));
-                *request.uri_mut() = with(&uri, format!("{}x{query}", path));
-            }
-            Twin::Query => {
-                let query = query.map_or(String::new(), |query| format!("{query}&"));
-                *request.uri_mut() = with(&uri, format!("{path}?{query}added=1"));
-            }
-            Twin::Header => {
-                let changed = HeaderValue::from_static("changed");
-                request.headers_mut().insert("x-signed", changed);
-            }
-            Twin::Method => {
-                *request.method_mut() = match *request.method() {
-                    Method::POST => Method::PUT,
-                    _ => Method::POST,
-                };
-            }
-            Twin::Body => {
-                let body = request.body_mut();
-                // As long as it was, so that nothing but the signature tells.
-                let length = body.size_hint().exact().unwrap_or(1);
-                *body = Full::from("x".repeat(length as usize)).boxed();
-            }
-            _ => {}
-        }
-        request
-    }
-}
+pub(crate) use stack::{MiniStack, REGION, Who};
+use twin::TWINS;
+pub(crate) use twin::Twin;
 
 /// A good request.
 struct Call {
@@ -323,11 +56,7 @@ impl Call {
         who: Who,
         twin: Option<Twin>,
     ) -> (StatusCode, String) {
-        let mut parts = stack.credentials(who);
-        if let Some(twin) = twin {
-            parts = twin.credentials(parts);
-        }
-        let credentials = Credentials::new(parts.key, parts.secret, parts.token, None, "tests");
+        let credentials = stack.key_pair(who, twin);
         let mut layer = SigV4Layer::new(REGION, self.service, credentials).expect("a layer");
         if twin == Some(Twin::Skewed) {
             layer = layer.clock(Clock::from_fn(|| {
@@ -466,7 +195,7 @@ async fn every_call(stack: &MiniStack, http: Http) -> (usize, usize) {
             assert!(status.is_success(), "{name}, {who:?}: {status} {body}");
             accepted += 1;
             for twin in TWINS {
-                if twin.applies(&call, who) {
+                if twin.applies(call.service, &call.body, who) {
                     let (status, body) = call.send(stack, client.clone(), who, Some(twin)).await;
                     let reason = twin.refusals().iter().any(|code| body.contains(code));
                     assert!(
@@ -550,8 +279,7 @@ async fn a_method_may_ask_for_a_signature_and_a_key() {
     }
     let stack = MiniStack::shared();
     let uri = stack.rest_api("/prod/iam-and-key");
-    let parts = stack.credentials(Who::Role);
-    let credentials = Credentials::new(parts.key, parts.secret, parts.token, None, "tests");
+    let credentials = stack.key_pair(Who::Role, None);
     let origin = stack.rest_api("").to_string();
     let origin = origin.trim_end_matches('/');
     let sign = || {

@@ -1,7 +1,7 @@
 // An OpenID provider on 127.0.0.1 whose access tokens are JWTs for one audience.
 //
 // Usage: oidc_provider.cjs PORT [LIFETIME [AUDIENCE]], the lifetime of access tokens in
-// seconds. Needs Node.js 20.19 or later.
+// seconds; those of the client `hasty` last for one. Needs Node.js 20.19 or later.
 
 const { generateKeyPairSync } = require("node:crypto");
 const { pathToFileURL } = require("node:url");
@@ -11,19 +11,20 @@ const SECRET = "s3cr%t +/:=&?";
 
 function configuration(errors, audience, lifetime) {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const client = (id) => ({
+    // Takes the secret in the form as well.
+    client_id: id,
+    client_secret: SECRET,
+    grant_types: ["client_credentials"],
+    redirect_uris: [],
+    response_types: [],
+  });
   return {
-    clients: [
-      {
-        // Takes the secret in the form as well.
-        client_id: "tests",
-        client_secret: SECRET,
-        grant_types: ["client_credentials"],
-        redirect_uris: [],
-        response_types: [],
-      },
-    ],
+    clients: [client("tests"), client("hasty")],
     jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), alg: "RS256", use: "sig" }] },
-    ttl: { ClientCredentials: lifetime },
+    ttl: {
+      ClientCredentials: (_, __, { clientId }) => (clientId === "hasty" ? 1 : lifetime),
+    },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
