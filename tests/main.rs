@@ -47,6 +47,7 @@ mod config;
 mod selector;
 
 // Against servers that others wrote.
+mod amplify_parser;
 mod loopback;
 mod ministack;
 mod on_the_wire;
