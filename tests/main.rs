@@ -51,6 +51,7 @@ mod amplify_parser;
 mod loopback;
 mod ministack;
 mod on_the_wire;
+mod selected_servers;
 mod servers;
 
 // What newcomers copy from.
