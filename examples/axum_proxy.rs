@@ -17,8 +17,12 @@
 //!   the caller sent of that was removed.
 
 // A stand-in for API Gateway that checks what arrives. There is nothing to copy from it.
-#[path = "quickstart/gateway.rs"]
+#[allow(dead_code, reason = "each example needs a part of it")]
+#[path = "stand_in/gateway.rs"]
 mod gateway;
+#[allow(dead_code, reason = "each example needs a part of it")]
+#[path = "stand_in/signature.rs"]
+mod signature;
 // A client and another upstream.
 #[path = "axum_proxy/outside.rs"]
 mod outside;

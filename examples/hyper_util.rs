@@ -5,8 +5,12 @@
 //! ```
 
 // A stand-in for API Gateway that checks what arrives. There is nothing to copy from it.
-#[path = "quickstart/gateway.rs"]
+#[allow(dead_code, reason = "each example needs a part of it")]
+#[path = "stand_in/gateway.rs"]
 mod gateway;
+#[allow(dead_code, reason = "each example needs a part of it")]
+#[path = "stand_in/signature.rs"]
+mod signature;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

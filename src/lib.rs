@@ -40,6 +40,7 @@
 //! | IAM, AWS Signature Version 4 | [`SigV4Layer`] | `authorization`, `x-amz-date` and their like |
 //! | an API key | [`ApiKeyLayer`] | `x-api-key`, another header, or a query parameter |
 //! | a token: OAuth, OIDC, Cognito, your own | [`BearerTokenLayer`] | `authorization: Bearer …`, or the token verbatim |
+//! | what a configuration file says of it | [`ApiAuthLayer`], from an [`AuthSelector`] | what its mode asks for |
 //! | something else | [`AuthorizeLayer`] with an [`Authorizer`] of yours | what you say |
 //!
 //! # The onion
@@ -86,6 +87,7 @@
 //!
 //! | what | when | [`AuthErrorKind`] |
 //! |---|---|---|
+//! | a configuration file that cannot be read or used; an API whose mode takes what is not there | it is read; the layer is built | [`Configuration`](AuthErrorKind::Configuration) |
 //! | an empty region or service; a scope that is no origin | the layer is built | [`Configuration`](AuthErrorKind::Configuration) |
 //! | an empty API key, AWS credentials with a newline | the layer is built | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
 //! | a token with control characters | in [`Token::new`]; from a source, at the request | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
@@ -104,9 +106,11 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
-//! | `cache` | yes | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
+//! | `amplify` | yes | [`Config`], [`AuthSelector`]: layers from configuration files; brings `cache` |
+//! | `cache` | with `amplify` | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
+//! | `schemars` | | `JsonSchema` for the types of a configuration |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
-//! | `tracing` | | an event, without secrets, when a request is out of scope |
+//! | `tracing` | | events, without secrets, when a request is out of scope, and for a configuration's warnings |
 //! | `test-util` | | [`ManualClock`]; lives are then counted by tokio's clock, which tests can pause |
 //!
 //! API keys and bearer tokens need no feature. No feature picks an HTTP client.

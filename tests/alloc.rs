@@ -27,8 +27,8 @@ use http_body_util::{BodyExt, Empty};
 use tower::{Layer, Service, service_fn};
 use tower_client_auth::sigv4::SigningCredentials;
 use tower_client_auth::{
-    ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, BearerTokenLayer, BoxError, Buffer, Cached,
-    SigV4Layer, Token, TokenSource,
+    ApiConfig, ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, AuthorizationMode,
+    BearerTokenLayer, BoxError, Buffer, Cached, Config, SigV4Layer, Token, TokenSource,
 };
 use tower_http::auth::AddAuthorizationLayer;
 use tower_http::set_header::SetRequestHeaderLayer;
@@ -42,6 +42,7 @@ static METER: meter::Meter = meter::Meter;
 const MIB: usize = 1024 * 1024;
 const TEN_GIB: u64 = 10 * 1024 * MIB as u64;
 const ORIGIN: &str = "https://api.example.com";
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A body far larger than memory: one chunk, over and over.
 struct Synthetic {
@@ -200,7 +201,7 @@ where
     S: Service<Plain, Response = Response<()>>,
     S::Error: std::fmt::Debug,
 {
-    let request = || {
+    cost_of(service, || {
         let mut request = put(Empty::new());
         for at in 0..headers {
             let name = HeaderName::try_from(format!("x-header-{at}")).expect("a name");
@@ -209,7 +210,14 @@ where
                 .insert(name, HeaderValue::from_static("value"));
         }
         request
-    };
+    })
+}
+
+fn cost_of<S>(service: &mut S, request: impl Fn() -> Plain) -> usize
+where
+    S: Service<Plain, Response = Response<()>>,
+    S::Error: std::fmt::Debug,
+{
     for _ in 0..3 {
         service
             .call(request())
@@ -235,6 +243,83 @@ async fn nothing(_request: Plain) -> Result<Response<()>, Infallible> {
     Ok(Response::new(()))
 }
 
+/// A selector's layer costs what the layer of its mode costs.
+#[test]
+fn a_selected_request_allocates_no_more_than_with_the_layer_of_its_mode() {
+    const KEY: &str = "da2-fakeApiId123456";
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let _entered = runtime.enter();
+    let credentials = || Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+    let source = Cached::new(|| async { Ok(Token::from("mF_9").expires_in(HOUR)) });
+    runtime.block_on(source.token()).expect("a token");
+
+    let mut config = Config::default();
+    for (name, mode) in [
+        ("key", AuthorizationMode::ApiKey),
+        ("token", AuthorizationMode::OpenIdConnect),
+        ("iam", AuthorizationMode::AwsIam),
+    ] {
+        // Three of one host, so that all of them have to be searched.
+        let mut api = ApiConfig::new(format!("{ORIGIN}/{name}"), mode).expect("a URL");
+        api.region = Some("eu-west-1".to_owned());
+        api.api_key = Some(KEY.into());
+        config.apis.insert(name.to_owned(), api);
+    }
+    let selector = config
+        .selector()
+        .aws_credentials(credentials())
+        .and_then(|selector| selector.tokens(AuthorizationMode::OpenIdConnect, source.clone()))
+        .expect("a selector");
+    let all = selector.layer_for_all().expect("a layer");
+
+    let key = ApiKeyLayer::new(ORIGIN, KEY).expect("a layer");
+    let token = BearerTokenLayer::new(ORIGIN, source).expect("a layer");
+    let iam = SigV4Layer::new("eu-west-1", "execute-api", credentials())
+        .and_then(|layer| layer.scope(ORIGIN))
+        .expect("a layer");
+    let costs = [
+        (
+            "API_KEY",
+            cost_at("/key/x", &mut all.layer(service_fn(no_body))),
+            cost_at("/key/x", &mut key.layer(service_fn(nothing))),
+        ),
+        (
+            "OPENID_CONNECT",
+            cost_at("/token/x", &mut all.layer(service_fn(no_body))),
+            cost_at("/token/x", &mut token.layer(service_fn(nothing))),
+        ),
+        (
+            "AWS_IAM",
+            cost_at("/iam/x", &mut all.layer(service_fn(no_body))),
+            cost_at("/iam/x", &mut iam.layer(service_fn(no_body))),
+        ),
+    ];
+    for (mode, selected, own) in costs {
+        println!("allocations of a request in mode {mode}: {selected}, of its own layer {own}");
+        assert!(selected <= own, "{mode}: {selected} > {own}");
+    }
+}
+
+async fn no_body(_request: Request<AuthBody<Empty<Bytes>>>) -> Result<Response<()>, Infallible> {
+    Ok(Response::new(()))
+}
+
+/// What a warm request to a path costs.
+fn cost_at<S>(path: &str, service: &mut S) -> usize
+where
+    S: Service<Plain, Response = Response<()>>,
+    S::Error: std::fmt::Debug,
+{
+    cost_of(service, || {
+        let mut request = put(Empty::new());
+        *request.uri_mut() = format!("{ORIGIN}{path}").parse().expect("a URI");
+        request
+    })
+}
+
 #[test]
 fn a_warm_request_allocates_no_more_than_with_a_fixed_header() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -254,7 +339,7 @@ fn a_warm_request_allocates_no_more_than_with_a_fixed_header() {
     let mut bearer = BearerTokenLayer::new(ORIGIN, token)
         .expect("a layer")
         .layer(inner);
-    let lasting = || async { Ok(Token::from("mF_9").expires_in(Duration::from_secs(3600))) };
+    let lasting = || async { Ok(Token::from("mF_9").expires_in(HOUR)) };
     let source = Cached::new(lasting);
     runtime.block_on(source.token()).expect("a token");
     let mut cached = BearerTokenLayer::new(ORIGIN, source)

@@ -177,7 +177,7 @@ fn a_file_that_is_not_there_is_named() {
     let error = Config::from_path("no/such/amplifyconfiguration.json").expect_err("no file");
     assert_eq!(
         error.to_string(),
-        "no/such/amplifyconfiguration.json: the file cannot be read"
+        "no/such/amplifyconfiguration.json: the file cannot be read: entity not found"
     );
     let source = std::error::Error::source(&error).expect("a reason");
     assert!(source.downcast_ref::<std::io::Error>().is_some());

@@ -66,7 +66,13 @@ pub(crate) fn node_modules() -> &'static Path {
             fs::write(folder.join("package.json"), PACKAGE).expect("a file");
             run(
                 Command::new("npm")
-                    .args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
+                    .args([
+                        "install",
+                        "--silent",
+                        "--ignore-scripts",
+                        "--no-audit",
+                        "--no-fund",
+                    ])
                     .current_dir(folder),
                 "npm is missing, or cannot install the packages of tests/servers/package.json: \
                  install Node.js 20.19 or later with npm (on Debian 13 or later: `apt-get install \

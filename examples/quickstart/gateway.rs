@@ -17,10 +17,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_client_auth::BoxError;
 
-use crate::signature;
+use crate::signature::{self, Refusal, text};
 
-pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
-pub(crate) const SECRET_ACCESS_KEY: &str = "a-secret-nobody-else-knows";
 /// Of a user who is signed in to a Cognito user pool.
 pub(crate) const USER_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl";
 /// Of the partners' OpenID Connect issuer. Their API wants `Bearer` before it.
@@ -165,33 +163,5 @@ fn credential(headers: &HeaderMap) -> String {
     match found.is_empty() {
         true => "nothing".to_owned(),
         false => found.join(", "),
-    }
-}
-
-/// Why a request may not pass, in API Gateway's words.
-pub(crate) struct Refusal {
-    status: StatusCode,
-    message: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
-    }
-
-    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, message)
-    }
-}
-
-/// A header's only value, as text.
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
     }
 }

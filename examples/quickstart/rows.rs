@@ -14,8 +14,9 @@ use tower_client_auth::{
 };
 
 use crate::call::call;
-use crate::gateway::{ACCESS_KEY_ID, USER_TOKEN};
+use crate::gateway::USER_TOKEN;
 use crate::reroute::{Change, Reroute};
+use crate::signature::ACCESS_KEY_ID;
 use crate::table::{Columns, Table};
 use crate::tour::{FETCHED, FILE};
 
@@ -160,7 +161,7 @@ impl Tour {
         for (what, auth, name, expected) in [
             (
                 "the wrong key",
-                auth().api_key("catalog", "da2-anotherKey")?,
+                auth().api_key_for("catalog", "da2-anotherKey")?,
                 "catalog",
                 "403 Forbidden",
             ),

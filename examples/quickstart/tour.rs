@@ -8,11 +8,10 @@ use tower::ServiceBuilder;
 use tower_client_auth::AuthorizationMode::{AwsLambda, CognitoUserPools, OpenIdConnect};
 use tower_client_auth::{BoxError, Config, Token};
 
-use crate::gateway::{
-    self, ACCESS_KEY_ID, LEGACY_TOKEN, PARTNER_TOKEN, SECRET_ACCESS_KEY, USER_TOKEN,
-};
+use crate::gateway::{self, LEGACY_TOKEN, PARTNER_TOKEN, USER_TOKEN};
 use crate::reroute::Reroute;
 use crate::rows::Tour;
+use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use crate::table::Table;
 
 pub(crate) const FILE: &str = concat!(

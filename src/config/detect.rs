@@ -108,6 +108,15 @@ fn unknown(file: &Object<'_>) -> Problem {
         let meant = suggest::nearest(member.name.as_str(), marks())?;
         Some((member, meant))
     });
+    if let Some(api) = file.get("api") {
+        // Amplify's own `amplify-meta.json` has one, too.
+        return Problem::new(
+            "in Amplify Gen 1 there is `plugins` in it, and this crate's own format has `apis` in its \
+             place; of `amplify-meta.json` nothing can be read: take `amplifyconfiguration.json`",
+        )
+        .at(api.range.start)
+        .about(|| "api".to_owned());
+    }
     if let Some((member, meant)) = slip {
         return Problem::new(format!("did you mean `{meant}`?"))
             .at(member.range.start)

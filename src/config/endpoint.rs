@@ -72,6 +72,12 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
                     percent-encode the path",
         );
     }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("the URL has a space or a line break in it: take it out");
+    }
+    if !text.contains("://") {
+        return Err("expected the API's whole URL, with `https://` at its beginning");
+    }
     let uri: Uri = text.parse().map_err(|_| EXPECTED)?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err("expected the API's whole URL, with `https://` at its beginning");
@@ -88,8 +94,7 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
     if uri.path().split('/').any(is_dot_segment) {
         return Err("`.` and `..` in an endpoint's path name another path: write that one");
     }
-    // A port that is none, an empty host.
-    Target::of(&uri).map_err(|_| EXPECTED)?;
+    Target::of(&uri).map_err(|_| "the URL has no host, or a port that is none")?;
     Ok(uri)
 }
 

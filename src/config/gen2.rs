@@ -260,11 +260,11 @@ impl TryFrom<Auth> for AuthConfig {
             }),
             (None, None) => None,
             (id, _) => {
-                let missing = match id {
-                    Some(_) => "user_pool_client_id",
-                    None => "user_pool_id",
+                let (there, missing) = match id {
+                    Some(_) => ("user_pool_id", "user_pool_client_id"),
+                    None => ("user_pool_client_id", "user_pool_id"),
                 };
-                let message = format!("`{missing}` is missing: a user pool needs both");
+                let message = format!("`{there}` is here without `{missing}`");
                 return Err(Problem::new(message).about_member(&["auth"]));
             }
         };

@@ -32,7 +32,9 @@ pub(super) fn from_path(path: &Path) -> Result<Config, AuthError> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| failed("the file cannot be read").with_source(error))?;
+        .map_err(|error| {
+            failed(&format!("the file cannot be read: {}", error.kind())).with_source(error)
+        })?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(failed(
             "the file is larger than 16 MiB, which no configuration is",
@@ -190,12 +192,13 @@ fn check(name: &str, api: &ApiConfig) -> Result<(), Problem> {
     };
     if !api.region.as_deref().is_none_or(is_name) {
         return Err(Problem::new(
-            "its region is none: expected a name such as `eu-west-1`",
+            "its region is no name of one: expected letters, digits and hyphens, such as `eu-west-1`",
         ));
     }
     if api.endpoint.is_plain_text() && !api.allow_plain_http {
         return Err(Problem::new(
-            "the endpoint is plain http, where anybody on the way could read the credential: use https",
+            "the endpoint is plain http, where anybody on the way could read the credential: use https, or \
+             this crate's own format with `allow_plain_http` if the network is encrypted by other means",
         ));
     }
     Ok(())
@@ -247,12 +250,14 @@ fn not_data(error: &ParseError, syntax: Syntax) -> Problem {
         (Kind::NestingDepthExceeded, _) => "the nesting is too deep here for a configuration",
         (Kind::MultipleRootJsonValues, _) => "something follows the end of the configuration here",
         (Kind::ExpectedColonAfterObjectKey, Syntax::Json) => "a colon is missing behind a name",
-        (Kind::ExpectedComma, Syntax::Json) => "a comma is missing here",
+        (Kind::ExpectedComma, Syntax::Json) => "a comma is missing here, or a number begins with 0",
         (Kind::ExpectedComma, Syntax::JavaScript) => {
             "a comma is missing here, or what stands here is no literal but has to be computed"
         }
         (Kind::CommentsNotAllowed, _) => "JSON has no comments: take it out",
-        (Kind::TrailingCommasNotAllowed, _) => "JSON has no comma behind the last one: take it out",
+        (Kind::TrailingCommasNotAllowed, _) => {
+            "JSON has no comma after the last member or element: take it out"
+        }
         (Kind::SingleQuotedStringsNotAllowed, _) => "JSON has double quotes only",
         (Kind::ExpectedObjectValue, _) => "a value is missing here",
         (_, Syntax::JavaScript) => NO_LITERAL,

@@ -145,18 +145,20 @@ impl<'de> Deserialize<'de> for ApiKind {
 }
 
 /// Who signs users in, and gives out AWS credentials.
+///
+/// This crate signs nobody in: these are for a program's own token sources.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuthConfig {
-    /// The Cognito user pool behind `AMAZON_COGNITO_USER_POOLS`.
+    /// The Cognito user pool whose tokens `AMAZON_COGNITO_USER_POOLS` takes.
     #[serde(default)]
     pub user_pool: Option<UserPoolConfig>,
-    /// The Cognito identity pool behind `AWS_IAM`.
+    /// The Cognito identity pool whose credentials `AWS_IAM` can take.
     #[serde(default)]
     pub identity_pool: Option<IdentityPoolConfig>,
-    /// The issuer behind `OPENID_CONNECT`.
+    /// The issuer whose tokens `OPENID_CONNECT` takes.
     #[serde(default)]
     pub oidc: Option<OidcConfig>,
 }

@@ -91,6 +91,12 @@ impl<Prepared, Spare> From<Option<Spare>> for Held<Prepared, Spare> {
     }
 }
 
+/// How a request goes on once its body is ready.
+enum Proceed<Request, Acquire> {
+    Send(Request),
+    Wait(Acquire),
+}
+
 type StateOf<S, A, P, I, B, R> = State<
     <P as PreparePayload<B>>::Future,
     <A as Authorizer>::Acquire,
@@ -238,8 +244,11 @@ where
                     Ok((prepared, hash)) => {
                         this.exchange.body = Held::Prepared(prepared);
                         this.exchange.hash = hash;
-                        match this.exchange.acquire(this.shared) {
-                            Ok(future) => State::Acquiring { future },
+                        match this.exchange.proceed(this.shared) {
+                            Ok(Proceed::Send(request)) => State::Calling {
+                                future: this.service.call(request),
+                            },
+                            Ok(Proceed::Wait(future)) => State::Acquiring { future },
                             Err(error) => break Err(error.into()),
                         }
                     }
@@ -326,9 +335,19 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         }
     }
 
-    fn acquire<P, I>(&self, shared: &Shared<A, P, I>) -> Result<A::Acquire, AuthError> {
+    /// The body is ready: the request can go if its credential is at hand, and waits for it if not.
+    fn proceed<B, P, I>(
+        &mut self,
+        shared: &Shared<A, P, I>,
+    ) -> Result<Proceed<Request<P::Body>, A::Acquire>, AuthError>
+    where
+        P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
+    {
         let plan = self.plan.as_ref().ok_or_else(polled_again)?;
-        Ok(shared.authorizer.acquire(plan))
+        match shared.authorizer.at_hand(plan) {
+            Some(credential) => self.apply(shared, credential).map(Proceed::Send),
+            None => Ok(Proceed::Wait(shared.authorizer.acquire(plan))),
+        }
     }
 
     /// Puts the credential on the request; before that sets aside what sending it again would need.

@@ -5,6 +5,7 @@
 //! it to one of them. So a layer of a selector does what the layer of its mode does, by the same code.
 
 mod api;
+mod builder;
 mod providers;
 mod routes;
 mod selected;

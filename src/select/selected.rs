@@ -32,8 +32,8 @@ use crate::suggest;
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// It decides between the APIs of a layer; where a credential may go is still decided by the API's
-/// origin.
+/// It decides between the APIs of a layer, and comes before the path of an absolute URI; where a
+/// credential may go is still decided by the API's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiName(Arc<str>);
 

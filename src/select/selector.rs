@@ -1,17 +1,16 @@
 //! From a configuration to layers.
 
-use std::array;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::api::{Api, Scheme};
-use super::providers::Tokens;
+use super::api::Api;
+use super::builder::{Builder, Providers};
 use super::selected::Selected;
 use crate::config::{ApiConfig, ApiKind, Config};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::identity::{TokenSource, TokenStyle};
-use crate::layer::{ApiKeyLayer, AuthorizeLayer, BearerTokenLayer, Buffer, Guard, Scope};
+use crate::identity::TokenSource;
+use crate::layer::{AuthorizeLayer, Buffer};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
 use crate::suggest;
@@ -83,7 +82,7 @@ pub type ApiAuthLayer<P = Buffer> = AuthorizeLayer<Selected, P>;
 /// | mode | takes |
 /// |---|---|
 /// | `NONE` | nothing |
-/// | `API_KEY` | the file's key, or [`api_key`](AuthSelector::api_key) |
+/// | `API_KEY` | the file's key, or [`api_key_for`](AuthSelector::api_key_for) |
 /// | `AWS_IAM` | the file's region, and [`aws_credentials`](AuthSelector::aws_credentials) or [`aws_provider`](AuthSelector::aws_provider) |
 /// | `AMAZON_COGNITO_USER_POOLS`, `OPENID_CONNECT`, `AWS_LAMBDA` | [`tokens`](AuthSelector::tokens) |
 ///
@@ -101,15 +100,6 @@ pub struct AuthSelector {
     all: Providers,
     /// Those of single APIs.
     own: BTreeMap<String, Providers>,
-}
-
-/// What the configuration does not hold.
-#[derive(Clone, Default)]
-struct Providers {
-    api_key: Option<Secret>,
-    tokens: BTreeMap<AuthorizationMode, Tokens>,
-    #[cfg(feature = "sigv4")]
-    credentials: Option<AwsCredentials>,
 }
 
 impl Config {
@@ -132,6 +122,13 @@ impl AuthSelector {
     /// settings it was built with.
     ///
     /// The token is sent verbatim: where an API wants `Bearer` before it, the source says so.
+    ///
+    /// A JSON Web Token says itself when it ends. For any other, return
+    /// [`Token::expires_in`](crate::Token::expires_in), or give a `Cached` that was built with a lifetime
+    /// to assume; else it is used until the API answers 401.
+    ///
+    /// The source is one identity for all requests. Where each request has a user of its own, insert
+    /// [`AuthOverride::token`](crate::AuthOverride::token) into it.
     ///
     /// # Errors
     ///
@@ -214,7 +211,7 @@ impl AuthSelector {
     /// # Errors
     ///
     /// [`AuthErrorKind::Configuration`] if there is no API of that name.
-    pub fn api_key(mut self, api: &str, key: impl Into<Secret>) -> Result<Self, AuthError> {
+    pub fn api_key_for(mut self, api: &str, key: impl Into<Secret>) -> Result<Self, AuthError> {
         self.own(api)?.api_key = Some(key.into());
         Ok(self)
     }
@@ -281,7 +278,11 @@ impl AuthSelector {
     ) -> Result<ApiAuthLayer, AuthError> {
         let (mut built, mut errors) = (Vec::new(), Vec::new());
         for name in apis {
-            match self.build(name.as_ref()) {
+            let name = name.as_ref();
+            if built.iter().any(|api: &Api| api.name == name) {
+                continue;
+            }
+            match self.build(name) {
                 Ok(api) => built.push(api),
                 Err(error) => errors.push(error),
             }
@@ -292,7 +293,10 @@ impl AuthSelector {
         }
         let apis = built;
         if apis.is_empty() {
-            return Err(configuration("the configuration has no APIs"));
+            return Err(configuration(match self.config.apis.is_empty() {
+                true => "the configuration has no APIs",
+                false => "no API is named that the layer could be for",
+            }));
         }
         let selected = Selected::new(apis)?;
         Ok(AuthorizeLayer::from_parts(selected, Buffer::default()))
@@ -349,169 +353,8 @@ impl AuthSelector {
 
     fn build(&self, name: &str) -> Result<Api, AuthError> {
         let config = self.find(name)?;
-        let builder = Builder {
-            name,
-            config,
-            own: self.own.get(name),
-            all: &self.all,
-            scope: scope_of(name, config)?,
-        };
-        let api = Api {
-            name: name.to_owned(),
-            path: config.endpoint.path().into(),
-            endpoint: config.endpoint.clone(),
-            kind: config.kind,
-            mode: config.mode,
-            schemes: array::from_fn(|at| builder.scheme(AuthorizationMode::ALL[at])),
-            guard: Guard::new(builder.scope.clone())?,
-        };
-        api.scheme(api.mode)?;
-        Ok(api)
+        Builder::new(name, config, self.own.get(name), &self.all)?.build()
     }
-}
-
-impl Providers {
-    fn set_tokens<S>(&mut self, mode: AuthorizationMode, source: S) -> Result<(), AuthError>
-    where
-        S: TokenSource + Send + Sync + 'static,
-        S::Future: Send + 'static,
-    {
-        if !mode.takes_token() {
-            let takers = AuthorizationMode::ALL
-                .iter()
-                .filter(|mode| mode.takes_token());
-            return Err(configuration(format!(
-                "mode `{mode}` takes no token; those that do are {}",
-                suggest::list(takers.map(|mode| mode.as_str()))
-            )));
-        }
-        self.tokens.insert(mode, Tokens::new(source));
-        Ok(())
-    }
-
-    #[cfg(feature = "sigv4")]
-    fn set_credentials<C>(&mut self, credentials: C) -> Result<(), AuthError>
-    where
-        C: crate::IntoCredentialsSource,
-        C::Source: Send + Sync + 'static,
-        <C::Source as crate::CredentialsSource>::Future: Send + 'static,
-    {
-        let source = credentials.into_credentials_source()?;
-        self.credentials = Some(AwsCredentials::new(source));
-        Ok(())
-    }
-}
-
-/// Makes the schemes of one API.
-struct Builder<'a> {
-    name: &'a str,
-    config: &'a ApiConfig,
-    own: Option<&'a Providers>,
-    all: &'a Providers,
-    scope: Scope,
-}
-
-impl Builder<'_> {
-    fn scheme(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
-        match mode {
-            AuthorizationMode::None => Ok(Scheme::Open),
-            AuthorizationMode::ApiKey => self.key(),
-            AuthorizationMode::AwsIam => self.iam(),
-            AuthorizationMode::CognitoUserPools
-            | AuthorizationMode::OpenIdConnect
-            | AuthorizationMode::AwsLambda => self.token(mode),
-        }
-    }
-
-    /// The first that somebody gave, for this API before all APIs.
-    fn provided<T>(&self, get: impl Fn(&Providers) -> Option<&T>) -> Option<&T> {
-        self.own.and_then(&get).or_else(|| get(self.all))
-    }
-
-    fn key(&self) -> Result<Scheme, AuthError> {
-        let given = self.provided(|providers| providers.api_key.as_ref());
-        let key = given.or(self.config.api_key.as_ref()).ok_or_else(|| {
-            self.missing(
-                "mode `API_KEY`, and there is no key for it: write it into the configuration, or give \
-                 it with `AuthSelector::api_key`",
-            )
-        })?;
-        let layer = ApiKeyLayer::new(self.scope.clone(), key.clone())
-            .map_err(|error| self.wrong(&error))?;
-        let key = layer.into_authorizer().yielding_to_authorization();
-        Ok(Scheme::Key(key))
-    }
-
-    fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
-        let source = self.provided(|providers| providers.tokens.get(&mode));
-        let source = source.ok_or_else(|| {
-            self.missing(&format!(
-                "mode `{mode}`, and there is no token source for it: give one with \
-                 `AuthSelector::tokens`"
-            ))
-        })?;
-        let layer = BearerTokenLayer::new(self.scope.clone(), source.clone())?;
-        Ok(Scheme::Token(
-            layer.style(TokenStyle::Raw).into_authorizer(),
-        ))
-    }
-
-    #[cfg(feature = "sigv4")]
-    fn iam(&self) -> Result<Scheme, AuthError> {
-        let credentials = self.provided(|providers| providers.credentials.as_ref());
-        let credentials = credentials.ok_or_else(|| {
-            self.missing(
-                "mode `AWS_IAM`, and there are no AWS credentials for it: give them with \
-                 `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`",
-            )
-        })?;
-        let region = self.config.region.as_deref().ok_or_else(|| {
-            self.missing(
-                "mode `AWS_IAM`, and the configuration does not say in which region it is: add its \
-                 region",
-            )
-        })?;
-        let service = self.config.signing_name();
-        let layer = crate::layer::SigV4Layer::new(region, service, credentials.clone())
-            .and_then(|layer| layer.scope(self.scope.clone()))
-            .map_err(|error| self.wrong(&error))?;
-        Ok(Scheme::Iam(layer.into_authorizer()))
-    }
-
-    #[cfg(not(feature = "sigv4"))]
-    fn iam(&self) -> Result<Scheme, AuthError> {
-        Err(self.missing(
-            "mode `AWS_IAM`, which this program was built without: enable the feature `sigv4` of \
-             `tower-client-auth`",
-        ))
-    }
-
-    fn missing(&self, what: &str) -> AuthError {
-        configuration(format!("the API `{}` has {what}", self.name))
-    }
-
-    /// What a layer says, with the API's name to it.
-    fn wrong(&self, error: &AuthError) -> AuthError {
-        AuthError::new(error.kind(), format!("the API `{}`: {error}", self.name))
-    }
-}
-
-fn scope_of(name: &str, api: &ApiConfig) -> Result<Scope, AuthError> {
-    if api.endpoint.is_plain_text() && !api.allow_plain_http {
-        return Err(AuthError::new(
-            AuthErrorKind::PlainText,
-            format!(
-                "the endpoint of the API `{name}` is plain http, where anybody on the way could read \
-                 the credential: use https, or `allow_plain_http` if the network is encrypted by other \
-                 means"
-            ),
-        ));
-    }
-    let scope = Scope::origin(api.endpoint.origin())?;
-    Ok(match api.allow_plain_http {
-        true => scope.allow_plain_http(),
-        false => scope,
-    })
 }
 
 /// One error of several.
@@ -526,7 +369,7 @@ fn joined(errors: Vec<AuthError>) -> Option<AuthError> {
     }
 }
 
-fn configuration(message: impl Into<std::borrow::Cow<'static, str>>) -> AuthError {
+pub(super) fn configuration(message: impl Into<std::borrow::Cow<'static, str>>) -> AuthError {
     AuthError::new(AuthErrorKind::Configuration, message)
 }
 

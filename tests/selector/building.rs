@@ -72,7 +72,7 @@ fn a_missing_key_or_region_is_said() {
     assert_eq!(
         message(selector.layer("keyed")),
         "the API `keyed` has mode `API_KEY`, and there is no key for it: write it into the \
-         configuration, or give it with `AuthSelector::api_key`"
+         configuration, or give it with `AuthSelector::api_key_for`"
     );
     assert_eq!(
         message(selector.layer("signed")),
@@ -82,7 +82,7 @@ fn a_missing_key_or_region_is_said() {
     assert_eq!(
         message(selector.layer_for_all()),
         "the API `keyed` has mode `API_KEY`, and there is no key for it: write it into the \
-         configuration, or give it with `AuthSelector::api_key`; the API `signed` has mode `AWS_IAM`, \
+         configuration, or give it with `AuthSelector::api_key_for`; the API `signed` has mode `AWS_IAM`, \
          and the configuration does not say in which region it is: add its region"
     );
 }
@@ -92,7 +92,7 @@ fn a_key_that_cannot_be_sent_is_an_error_with_the_apis_name() {
     for key in ["", "CANARY\n", "CANARY ü"] {
         let selector = every_mode()
             .selector()
-            .api_key("keyed", key)
+            .api_key_for("keyed", key)
             .expect("a known API");
         let error = selector.layer("keyed").expect_err("no key");
         assert_eq!(error.kind(), AuthErrorKind::MalformedCredential);
@@ -217,7 +217,7 @@ async fn what_is_given_for_one_api_comes_before_what_is_given_for_all() {
         .selector()
         .tokens(mode, Token::from("everybody's"))
         .and_then(|selector| selector.tokens_for("scripted", mode, Token::from("scripted's")))
-        .and_then(|selector| selector.api_key("keyed", "another-key"))
+        .and_then(|selector| selector.api_key_for("keyed", "another-key"))
         .expect("known APIs");
     for (api, expected) in [
         ("partners", "token everybody's"),

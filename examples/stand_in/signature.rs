@@ -8,11 +8,12 @@ use aws_sigv4::http_request::{
     PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
 };
 use aws_sigv4::sign::v4;
-use http::{header, request};
+use http::{HeaderMap, StatusCode, header, request};
 use time::{Date, Month, OffsetDateTime};
 use tower_client_auth::{BoxError, Clock};
 
-use crate::gateway::{ACCESS_KEY_ID, Refusal, SECRET_ACCESS_KEY, text};
+pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET_ACCESS_KEY: &str = "a-secret-nobody-else-knows";
 
 const SERVICE: &str = "execute-api";
 
@@ -203,4 +204,32 @@ fn format_time(time: SystemTime) -> String {
         t.minute(),
         t.second(),
     )
+}
+
+/// Why a request may not pass, in API Gateway's words.
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+}
+
+/// A header's only value, as text.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
 }

@@ -1,0 +1,203 @@
+//! The schemes of one API: what the configuration says, put together with what it does not hold.
+
+use std::array;
+use std::collections::BTreeMap;
+
+use super::api::{Api, Scheme};
+#[cfg(feature = "sigv4")]
+use super::providers::AwsCredentials;
+use super::providers::Tokens;
+use super::selector::configuration;
+use crate::config::ApiConfig;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::{TokenSource, TokenStyle};
+use crate::layer::{ApiKeyLayer, BearerTokenLayer, Guard, Scope};
+use crate::mode::AuthorizationMode;
+use crate::secret::Secret;
+use crate::suggest;
+
+/// What the configuration does not hold.
+#[derive(Clone, Default)]
+pub(super) struct Providers {
+    pub(super) api_key: Option<Secret>,
+    tokens: BTreeMap<AuthorizationMode, Tokens>,
+    #[cfg(feature = "sigv4")]
+    pub(super) credentials: Option<AwsCredentials>,
+}
+
+impl Providers {
+    pub(super) fn set_tokens<S>(
+        &mut self,
+        mode: AuthorizationMode,
+        source: S,
+    ) -> Result<(), AuthError>
+    where
+        S: TokenSource + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        if !mode.takes_token() {
+            let takers = AuthorizationMode::ALL
+                .iter()
+                .filter(|mode| mode.takes_token());
+            return Err(configuration(format!(
+                "mode `{mode}` takes no token; those that do are {}",
+                suggest::list(takers.map(|mode| mode.as_str()))
+            )));
+        }
+        self.tokens.insert(mode, Tokens::new(source));
+        Ok(())
+    }
+
+    #[cfg(feature = "sigv4")]
+    pub(super) fn set_credentials<C>(&mut self, credentials: C) -> Result<(), AuthError>
+    where
+        C: crate::IntoCredentialsSource,
+        C::Source: Send + Sync + 'static,
+        <C::Source as crate::CredentialsSource>::Future: Send + 'static,
+    {
+        let source = credentials.into_credentials_source()?;
+        self.credentials = Some(AwsCredentials::new(source));
+        Ok(())
+    }
+}
+
+/// Makes the schemes of one API.
+pub(super) struct Builder<'a> {
+    name: &'a str,
+    config: &'a ApiConfig,
+    own: Option<&'a Providers>,
+    all: &'a Providers,
+    scope: Scope,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        name: &'a str,
+        config: &'a ApiConfig,
+        own: Option<&'a Providers>,
+        all: &'a Providers,
+    ) -> Result<Self, AuthError> {
+        Ok(Self {
+            name,
+            config,
+            own,
+            all,
+            scope: scope_of(name, config)?,
+        })
+    }
+
+    pub(super) fn build(&self) -> Result<Api, AuthError> {
+        let api = Api {
+            name: self.name.to_owned(),
+            path: self.config.endpoint.path().into(),
+            endpoint: self.config.endpoint.clone(),
+            kind: self.config.kind,
+            mode: self.config.mode,
+            schemes: array::from_fn(|at| self.scheme(AuthorizationMode::ALL[at])),
+            guard: Guard::new(self.scope.clone())?,
+        };
+        api.scheme(api.mode)?;
+        Ok(api)
+    }
+
+    fn scheme(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
+        match mode {
+            AuthorizationMode::None => Ok(Scheme::Open),
+            AuthorizationMode::ApiKey => self.key(),
+            AuthorizationMode::AwsIam => self.iam(),
+            AuthorizationMode::CognitoUserPools
+            | AuthorizationMode::OpenIdConnect
+            | AuthorizationMode::AwsLambda => self.token(mode),
+        }
+    }
+
+    /// The first that somebody gave, for this API before all APIs.
+    fn provided<T>(&self, get: impl Fn(&Providers) -> Option<&T>) -> Option<&T> {
+        self.own.and_then(&get).or_else(|| get(self.all))
+    }
+
+    fn key(&self) -> Result<Scheme, AuthError> {
+        let given = self.provided(|providers| providers.api_key.as_ref());
+        let key = given.or(self.config.api_key.as_ref()).ok_or_else(|| {
+            self.missing(
+                "mode `API_KEY`, and there is no key for it: write it into the configuration, or give \
+                 it with `AuthSelector::api_key_for`",
+            )
+        })?;
+        let layer = ApiKeyLayer::new(self.scope.clone(), key.clone())
+            .map_err(|error| self.wrong(&error))?;
+        let key = layer.into_authorizer().yielding_to_authorization();
+        Ok(Scheme::Key(key))
+    }
+
+    fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
+        let source = self.provided(|providers| providers.tokens.get(&mode));
+        let source = source.ok_or_else(|| {
+            self.missing(&format!(
+                "mode `{mode}`, and there is no token source for it: give one with \
+                 `AuthSelector::tokens`"
+            ))
+        })?;
+        let layer = BearerTokenLayer::new(self.scope.clone(), source.clone())?;
+        Ok(Scheme::Token(
+            layer.style(TokenStyle::Raw).into_authorizer(),
+        ))
+    }
+
+    #[cfg(feature = "sigv4")]
+    fn iam(&self) -> Result<Scheme, AuthError> {
+        let credentials = self.provided(|providers| providers.credentials.as_ref());
+        let credentials = credentials.ok_or_else(|| {
+            self.missing(
+                "mode `AWS_IAM`, and there are no AWS credentials for it: give them with \
+                 `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`",
+            )
+        })?;
+        let region = self.config.region.as_deref().ok_or_else(|| {
+            self.missing(
+                "mode `AWS_IAM`, and the configuration does not say in which region it is: add its \
+                 region",
+            )
+        })?;
+        let service = self.config.signing_name();
+        let layer = crate::layer::SigV4Layer::new(region, service, credentials.clone())
+            .and_then(|layer| layer.scope(self.scope.clone()))
+            .map_err(|error| self.wrong(&error))?;
+        Ok(Scheme::Iam(layer.into_authorizer()))
+    }
+
+    #[cfg(not(feature = "sigv4"))]
+    fn iam(&self) -> Result<Scheme, AuthError> {
+        Err(self.missing(
+            "mode `AWS_IAM`, which this program was built without: enable the feature `sigv4` of \
+             `tower-client-auth`",
+        ))
+    }
+
+    fn missing(&self, what: &str) -> AuthError {
+        configuration(format!("the API `{}` has {what}", self.name))
+    }
+
+    /// What a layer says, with the API's name to it.
+    fn wrong(&self, error: &AuthError) -> AuthError {
+        AuthError::new(error.kind(), format!("the API `{}`: {error}", self.name))
+    }
+}
+
+fn scope_of(name: &str, api: &ApiConfig) -> Result<Scope, AuthError> {
+    if api.endpoint.is_plain_text() && !api.allow_plain_http {
+        return Err(AuthError::new(
+            AuthErrorKind::PlainText,
+            format!(
+                "the endpoint of the API `{name}` is plain http, where anybody on the way could read \
+                 the credential: use https, or `allow_plain_http` if the network is encrypted by other \
+                 means"
+            ),
+        ));
+    }
+    let scope = Scope::origin(api.endpoint.origin())?;
+    Ok(match api.allow_plain_http {
+        true => scope.allow_plain_http(),
+        false => scope,
+    })
+}
