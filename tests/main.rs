@@ -54,5 +54,8 @@ mod on_the_wire;
 mod selected_servers;
 mod servers;
 
-// What newcomers copy from.
+// What newcomers copy from, and the check of signatures that it shares with these tests.
 mod examples;
+#[allow(dead_code, reason = "a part of it is for the examples")]
+#[path = "../examples/stand_in/signature.rs"]
+mod signature;

@@ -3,7 +3,7 @@
 
 // The stand-in that the quickstart starts; this test asks it for signatures only.
 #[allow(dead_code)]
-#[path = "../examples/quickstart/gateway.rs"]
+#[path = "../examples/stand_in/gateway.rs"]
 mod gateway;
 
 use std::time::Duration;

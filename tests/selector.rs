@@ -2,6 +2,7 @@
 
 mod building;
 mod origins;
+mod overrides;
 mod requests;
 mod routing;
 
@@ -123,4 +124,41 @@ fn credential(seen: &Seen) -> String {
 
 fn uri(seen: &Seen) -> &Uri {
     &seen.head.uri
+}
+
+/// Name, endpoint, and what its requests carry.
+fn expectations() -> [(&'static str, &'static str, String); 7] {
+    [
+        ("open", "https://open.example.com/v1", "nothing".to_owned()),
+        (
+            "keyed",
+            "https://keyed.example.com/v1",
+            format!("key {KEY}"),
+        ),
+        (
+            "signed",
+            "https://signed.example.com/prod",
+            "signature ap-south-1/execute-api".to_owned(),
+        ),
+        (
+            "graph",
+            "https://graph.example.com/graphql",
+            "signature eu-west-1/appsync".to_owned(),
+        ),
+        (
+            "members",
+            "https://members.example.com",
+            format!("token {TOKEN}-AMAZON_COGNITO_USER_POOLS"),
+        ),
+        (
+            "partners",
+            "https://partners.example.com:8443/v1",
+            format!("token {TOKEN}-OPENID_CONNECT"),
+        ),
+        (
+            "scripted",
+            "https://scripted.example.com/v1",
+            format!("token {TOKEN}-AWS_LAMBDA"),
+        ),
+    ]
 }

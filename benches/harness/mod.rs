@@ -36,6 +36,7 @@ impl Times {
     }
 
     /// The median of what `more` took longer than `base` in the same round.
+    #[allow(dead_code, reason = "not every benchmark looks at differences")]
     pub(crate) fn difference(&self, more: usize, base: usize) -> f64 {
         let differences = self.0[more].iter().zip(&self.0[base]);
         median(differences.map(|(a, b)| a - b).collect())

@@ -4,7 +4,7 @@
 //! need a third way: a member that resembles a missing one is a slip and an error, any other is new in
 //! Amplify and a warning. And no message repeats a value, since it may be a key.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -22,7 +22,12 @@ use crate::suggest;
 pub(super) struct Notes {
     rules: &'static Rules,
     warnings: RefCell<Vec<Note>>,
+    /// How many there are beyond [`MOST`].
+    more: Cell<usize>,
 }
+
+/// So many warnings are kept: a file with more is none of Amplify's.
+const MOST: usize = 100;
 
 /// A warning about a member: its path, where it is, and what is odd about it.
 pub(super) type Note = (String, usize, &'static str);
@@ -32,15 +37,21 @@ impl Notes {
         Self {
             rules,
             warnings: RefCell::default(),
+            more: Cell::default(),
         }
     }
 
-    pub(super) fn into_warnings(self) -> Vec<Note> {
-        self.warnings.into_inner()
+    /// The warnings, and how many more there would have been.
+    pub(super) fn into_warnings(self) -> (Vec<Note>, usize) {
+        (self.warnings.into_inner(), self.more.get())
     }
 
-    fn warn(&self, path: String, at: usize, message: &'static str) {
-        self.warnings.borrow_mut().push((path, at, message));
+    fn warn(&self, path: impl FnOnce() -> String, at: usize, message: &'static str) {
+        let mut warnings = self.warnings.borrow_mut();
+        match warnings.len() {
+            MOST.. => self.more.set(self.more.get() + 1),
+            _ => warnings.push((path(), at, message)),
+        }
     }
 }
 
@@ -177,6 +188,7 @@ struct Known {
 struct Members<'a> {
     reader: Reader<'a>,
     object: &'a Object<'a>,
+    names: HashSet<&'a str>,
     known: Option<Known>,
     rest: std::slice::Iter<'a, ObjectProp<'a>>,
     current: Option<&'a ObjectProp<'a>>,
@@ -188,15 +200,16 @@ impl<'a> Members<'a> {
         object: &'a Object<'a>,
         known: Option<Known>,
     ) -> Result<Self, Problem> {
-        let members = Self {
+        let mut members = Self {
             reader,
             object,
+            names: HashSet::with_capacity(object.properties.len()),
             known,
             rest: object.properties.iter(),
             current: None,
         };
-        let mut seen = HashSet::new();
-        match object.properties.iter().find(|p| !seen.insert(name(p))) {
+        let mut all = object.properties.iter();
+        match all.find(|member| !members.names.insert(name(member))) {
             Some(twice) => Err(members.problem(
                 twice,
                 "there are two members of this name: leave one out".into(),
@@ -211,11 +224,10 @@ impl<'a> Members<'a> {
     fn note_assumptions(&self) {
         let notes = self.reader.notes;
         for (object, member, message) in notes.rules.assumed {
-            if self.known.is_some_and(|known| known.name == *object)
-                && self.object.get(member).is_none()
+            if self.known.is_some_and(|known| known.name == *object) && !self.names.contains(member)
             {
                 notes.warn(
-                    self.reader.path.to_string(),
+                    || self.reader.path.to_string(),
                     self.object.range.start,
                     message,
                 );
@@ -242,9 +254,7 @@ impl<'a> Members<'a> {
             return Ok(true);
         }
         let same = members.iter().find(|known| suggest::is_like(given, known));
-        let absent = members
-            .iter()
-            .filter(|name| self.object.get(name).is_none());
+        let absent = members.iter().filter(|name| !self.names.contains(*name));
         let meant = same
             .copied()
             .or_else(|| suggest::nearest(given, absent.copied()));
@@ -256,7 +266,7 @@ impl<'a> Members<'a> {
                 Err(self.problem(member, message))
             }
             None => {
-                notes.warn(self.path_of(member), member.range.start, UNKNOWN);
+                notes.warn(|| self.path_of(member), member.range.start, UNKNOWN);
                 Ok(true)
             }
         }

@@ -91,22 +91,25 @@ fn parse(text: &str) -> Result<Uri, &'static str> {
     if uri.query().is_some() {
         return Err("an endpoint has no query: put it on the requests");
     }
-    if uri.path().split('/').any(is_dot_segment) {
+    if has_dot_segment(uri.path()) {
         return Err("`.` and `..` in an endpoint's path name another path: write that one");
     }
     Target::of(&uri).map_err(|_| "the URL has no host, or a port that is none")?;
     Ok(uri)
 }
 
-/// Whether a segment of a path means another place, as RFC 3986, section 5.2.4 has it; servers also
-/// decode before they look.
-pub(crate) fn is_dot_segment(segment: &str) -> bool {
-    // The longest is `%2e%2e`.
-    if segment.is_empty() || segment.len() > 6 {
-        return false;
+/// Whether a path has a segment that means another place, as RFC 3986, section 5.2.4 has it. Clients
+/// and servers decode first, take a backslash for a slash, or pass over what follows a semicolon, each
+/// in its own way: whatever one of them might take for such a segment is one.
+pub(crate) fn has_dot_segment(path: &str) -> bool {
+    let mut plain = path.to_ascii_lowercase();
+    for (encoded, character) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("%3b", ";")] {
+        plain = plain.replace(encoded, character);
     }
-    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-    matches!(plain.as_str(), "." | "..")
+    plain.split(['/', '\\']).any(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        matches!(name, "." | "..")
+    })
 }
 
 impl FromStr for Endpoint {

@@ -17,7 +17,7 @@ use super::detect::{self, ConfigFormat};
 use super::endpoint::Endpoint;
 use super::model::ApiConfig;
 use super::parts::{Entry, Parts, Rules};
-use super::problem::{ConfigWarning, Place, Problem, push_member};
+use super::problem::{ConfigWarning, Place, Problem, is_invisible, push_member};
 use super::text::{Syntax, Text};
 use super::{Config, exports, gen1, gen2};
 use crate::error::{AuthError, AuthErrorKind};
@@ -31,7 +31,14 @@ pub(super) fn from_path(path: &Path) -> Result<Config, AuthError> {
         |message: &str| AuthError::new(AuthErrorKind::Configuration, format!("{name}: {message}"));
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .and_then(|file| {
+            // Whole at once: growing would leave copies of keys behind.
+            let length = file
+                .metadata()
+                .map_or(0, |data| data.len().min(LARGEST_FILE));
+            bytes.reserve_exact(length as usize + 1);
+            file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)
+        })
         .map_err(|error| {
             failed(&format!("the file cannot be read: {}", error.kind())).with_source(error)
         })?;
@@ -80,14 +87,19 @@ pub(super) fn from_text(text: Zeroizing<String>, file: Option<&str>) -> Result<C
         // Nothing is known to be data yet.
         problem.into_error(file, |_| Place { line: 1, column: 1 })
     })?;
-    let (mut config, notes) =
+    let (mut config, (notes, more)) =
         parse(&text).map_err(|problem| problem.into_error(file, |at| text.place(at)))?;
-    config.warnings = notes
-        .into_iter()
-        .map(|(path, at, message)| {
-            ConfigWarning::new(file, path, text.place(at), message.to_owned())
-        })
-        .collect();
+    let warn = |(path, at, message): (String, usize, &str)| {
+        ConfigWarning::new(file, path, text.place(at), message.to_owned())
+    };
+    config.warnings = notes.into_iter().map(warn).collect();
+    if more > 0 {
+        let message = format!("and {more} more like these");
+        let place = Place { line: 1, column: 1 };
+        config
+            .warnings
+            .push(ConfigWarning::new(file, String::new(), place, message));
+    }
     #[cfg(feature = "tracing")]
     for warning in &config.warnings {
         tracing::warn!(%warning, "a configuration file has something odd in it");
@@ -102,7 +114,10 @@ const OWN: Rules = Rules {
     assumed: &[],
 };
 
-fn parse(text: &Text) -> Result<(Config, Vec<Note>), Problem> {
+/// The warnings, and how many more there would have been.
+type Notices = (Vec<Note>, usize);
+
+fn parse(text: &Text) -> Result<(Config, Notices), Problem> {
     let parsed = parse_to_ast(
         text.data(),
         &CollectOptions::default(),
@@ -116,7 +131,7 @@ fn parse(text: &Text) -> Result<(Config, Vec<Note>), Problem> {
     read(&value, format).map_err(|problem| locate(problem, &value))
 }
 
-fn read(value: &Value<'_>, format: ConfigFormat) -> Result<(Config, Vec<Note>), Problem> {
+fn read(value: &Value<'_>, format: ConfigFormat) -> Result<(Config, Notices), Problem> {
     static OWN_RULES: Rules = OWN;
     static GEN1: Rules = gen1::RULES;
     static GEN2: Rules = gen2::RULES;
@@ -181,8 +196,10 @@ fn check(name: &str, api: &ApiConfig) -> Result<(), Problem> {
     if name.trim().is_empty() {
         return Err(Problem::new("an API needs a name that is not empty"));
     }
-    if name.chars().any(char::is_control) {
-        return Err(Problem::new("an API's name has a control character in it"));
+    if name.chars().any(is_invisible) {
+        return Err(Problem::new(
+            "an API's name has an invisible character in it",
+        ));
     }
     let is_name = |region: &str| {
         !region.is_empty()

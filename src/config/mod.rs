@@ -38,7 +38,7 @@ pub use model::{
 };
 pub use problem::ConfigWarning;
 
-pub(crate) use endpoint::is_dot_segment;
+pub(crate) use endpoint::has_dot_segment;
 
 use crate::error::AuthError;
 

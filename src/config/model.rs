@@ -275,6 +275,19 @@ impl<'de> Deserialize<'de> for SecretText {
             fn visit_string<E: de::Error>(self, text: String) -> Result<SecretText, E> {
                 Ok(SecretText(Secret::new(text)))
             }
+
+            // serde's own messages repeat the number.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretText, E> {
+                Err(E::custom("expected a string, found a number"))
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretText, E> {
+                Err(E::custom("expected a string, found a number"))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretText, E> {
+                Err(E::custom("expected a string, found a number"))
+            }
         }
 
         deserializer.deserialize_string(Text)

@@ -15,16 +15,22 @@ impl Place {
     /// Of a byte in a text. Lines end as JSON files' do: with a line feed, or a carriage return that
     /// none follows.
     pub(super) fn of(text: &str, offset: usize) -> Self {
-        let mut end = offset.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
+        let before = text.as_bytes();
+        let before = &before[..offset.min(before.len())];
+        let mut line = 1;
+        let mut start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        for (at, byte) in before.iter().enumerate() {
+            if *byte == b'\n' || *byte == b'\r' && text.as_bytes().get(at + 1) != Some(&b'\n') {
+                line += 1;
+                start = at + 1;
+            }
         }
-        let before = text[..end].strip_prefix('\u{feff}').unwrap_or(&text[..end]);
-        let normal = before.replace("\r\n", "\n").replace('\r', "\n");
-        let line = normal.rsplit('\n').next().unwrap_or_default();
+        // The bytes that begin a character.
+        let in_line = before.get(start..).unwrap_or_default().iter();
+        let characters = in_line.filter(|byte| **byte & 0xc0 != 0x80).count();
         Self {
-            line: normal.matches('\n').count() + 1,
-            column: line.chars().count() + 1,
+            line,
+            column: characters + 1,
         }
     }
 }
@@ -209,6 +215,13 @@ pub(super) fn push_member(path: &mut String, name: &str) {
     }
 }
 
+/// Whether a character changes how a message looks without being seen in it.
+pub(super) fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || c == '\u{feff}'
+}
+
 /// Whether a member's name can stand in a message. Keys are long and have many digits among their
 /// letters; the names that people and Amplify give are not so.
 pub(super) fn is_printable(name: &str) -> bool {
@@ -218,7 +231,7 @@ pub(super) fn is_printable(name: &str) -> bool {
     const DIGITS: usize = 2;
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     name.chars().count() <= LONGEST
-        && !name.chars().any(char::is_control)
+        && !name.chars().any(is_invisible)
         && (name.len() <= SHORT || digits <= DIGITS)
 }
 

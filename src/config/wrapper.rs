@@ -60,16 +60,16 @@ fn program(mut cursor: Cursor<'_>) -> Result<Found, Problem> {
             "import" => cursor.skip_statement(),
             "module" | "exports" => {
                 cursor.skip_to_assignment().ok_or_else(unknown)?;
-                return object(cursor).ok_or_else(unknown)?;
+                return object(cursor, "").ok_or_else(unknown)?;
             }
-            "default" => return object(cursor).ok_or_else(unknown)?,
+            "default" => return object(cursor, "").ok_or_else(unknown)?,
             word if DECLARING.contains(&word) && !matches!(word, "export" | "declare") => {
-                cursor.skip_to_assignment().ok_or_else(unknown)?;
+                let name = cursor.skip_to_assignment().ok_or_else(unknown)?;
                 let mut string = cursor.clone();
                 if let Some(found) = dart_string(&mut string) {
                     return found;
                 }
-                return object(cursor).ok_or_else(unknown)?;
+                return object(cursor, name).ok_or_else(unknown)?;
             }
             "export" | "declare" => {}
             "" if cursor.skip_directive() => {}
@@ -78,8 +78,8 @@ fn program(mut cursor: Cursor<'_>) -> Result<Found, Problem> {
     }
 }
 
-/// An object literal, and nothing behind it that could change it.
-fn object(mut cursor: Cursor<'_>) -> Option<Result<Found, Problem>> {
+/// An object literal, and nothing behind it that could change it, or export another than `name`.
+fn object(mut cursor: Cursor<'_>, name: &str) -> Option<Result<Found, Problem>> {
     cursor.skip_blank();
     let start = cursor.at;
     if !cursor.rest().starts_with('{') {
@@ -87,7 +87,12 @@ fn object(mut cursor: Cursor<'_>) -> Option<Result<Found, Problem>> {
     }
     cursor.skip_object();
     let data = Zeroizing::new(cursor.file[start..cursor.at].to_owned());
-    Some(cursor.expect_end().map(|()| Found {
+    if let Some(at) = data.find(['\u{2028}', '\u{2029}']) {
+        let problem =
+            Problem::new("an invisible line separator is here, which ends a comment: take it out");
+        return Some(Err(problem.in_file(Place::of(cursor.file, start + at))));
+    }
+    Some(cursor.expect_end(name).map(|()| Found {
         data,
         syntax: Syntax::JavaScript,
         shifts: vec![Shift {
@@ -114,7 +119,7 @@ fn dart_string(cursor: &mut Cursor<'_>) -> Option<Result<Found, Problem>> {
         false => content(cursor, quotes),
     };
     Some(match content {
-        Ok(Some((data, shifts))) => cursor.expect_end().map(|()| Found {
+        Ok(Some((data, shifts))) => cursor.expect_end("").map(|()| Found {
             data,
             syntax: Syntax::Json,
             shifts,
@@ -245,19 +250,16 @@ impl<'a> Cursor<'a> {
         })?
     }
 
-    /// White space and comments.
+    /// White space and comments. Stops at a comment that ends in one place in Dart and in another in
+    /// JavaScript: in Dart they nest.
     fn skip_blank(&mut self) {
         loop {
             let rest = self.rest();
             let trimmed = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
             self.at += rest.len() - trimmed.len();
-            if trimmed.starts_with("//") {
-                self.at += trimmed.find(['\n', '\r']).unwrap_or(trimmed.len());
-            } else if trimmed.starts_with("/*") {
-                let end = trimmed.find("*/").map_or(trimmed.len(), |end| end + 2);
-                self.at += end;
-            } else {
-                return;
+            match comment(trimmed) {
+                Some(text) if !text[2..].contains("/*") => self.at += text.len(),
+                _ => return,
             }
         }
     }
@@ -271,12 +273,18 @@ impl<'a> Cursor<'a> {
         &rest[..length]
     }
 
-    /// To behind the `=` of a declaration, on whose way nothing but a name and a type can be.
-    fn skip_to_assignment(&mut self) -> Option<()> {
-        let length = self.rest().find(['=', ';', '\'', '"', '`', '('])?;
+    /// To behind the `=` of a declaration, on whose way nothing but a name and a type can be. Returns the
+    /// name.
+    fn skip_to_assignment(&mut self) -> Option<&'a str> {
+        let rest = self.rest();
+        let length = rest.find(['=', ';', '\'', '"', '`', '(', '/'])?;
         self.at += length;
         let behind = self.rest().as_bytes().get(1);
-        (self.take("=") && !matches!(behind, Some(b'=' | b'>'))).then_some(())
+        if !self.take("=") || matches!(behind, Some(b'=' | b'>')) {
+            return None;
+        }
+        let declared = rest[..length].split(':').next().unwrap_or_default();
+        Some(declared.split_whitespace().next_back().unwrap_or_default())
     }
 
     /// `'use strict';` and its like.
@@ -303,8 +311,8 @@ impl<'a> Cursor<'a> {
         let mut depth = 0_usize;
         while let Some(next) = self.rest().chars().next() {
             match next {
-                '/' if self.rest().starts_with("//") || self.rest().starts_with("/*") => {
-                    self.skip_blank();
+                '/' => {
+                    self.at += comment(self.rest()).map_or(1, str::len);
                     continue;
                 }
                 '"' | '\'' | '`' => {
@@ -335,7 +343,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Nothing may follow that could change the data.
-    fn expect_end(&mut self) -> Result<(), Problem> {
+    fn expect_end(&mut self, name: &str) -> Result<(), Problem> {
         /// In the order in which they may come.
         const TAIL: [&str; 7] = ["as", "satisfies", ";", "exports", "export", "module", ";"];
         for part in TAIL {
@@ -354,11 +362,16 @@ impl<'a> Cursor<'a> {
                 // A type.
                 "as" | "satisfies" => {
                     let rest = self.rest();
-                    let length = rest.find([';', '\n', '\r']).unwrap_or(rest.len());
+                    let length = rest
+                        .find(';')
+                        .into_iter()
+                        .chain(rest.find(LINE_ENDS))
+                        .min()
+                        .unwrap_or(rest.len());
                     self.at += length;
                     !rest[..length].contains(['(', '=', '`'])
                 }
-                _ => self.skip_export(),
+                _ => self.skip_export() == name && !name.is_empty(),
             };
             if !known {
                 break;
@@ -374,16 +387,29 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The rest of `export default name`, `module.exports = name` or `exports.default = name`.
-    fn skip_export(&mut self) -> bool {
+    /// The rest of `export default name`, `module.exports = name` or `exports.default = name`: the name.
+    fn skip_export(&mut self) -> &'a str {
         for part in ["default", ".exports", ".default", "="] {
             self.skip_blank();
             self.take(part);
         }
         self.skip_blank();
-        !self.word().is_empty()
+        self.word()
     }
 }
+
+/// The comment that a text begins with.
+fn comment(text: &str) -> Option<&str> {
+    let length = match text.strip_prefix("/*") {
+        Some(rest) => rest.find("*/").map_or(text.len(), |end| end + 4),
+        None if text.starts_with("//") => text.find(LINE_ENDS).unwrap_or(text.len()),
+        None => return None,
+    };
+    Some(&text[..length])
+}
+
+/// What ends a line for JavaScript, and with it a comment.
+const LINE_ENDS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
 
 #[cfg(test)]
 mod tests {
@@ -434,6 +460,10 @@ mod tests {
     fn what_might_change_the_data_is_an_error() {
         for file in [
             "const a = {}; a.b = 1;",
+            "const a /*= {}; // */ = {b: 1};",
+            "const a = {}; // \u{2028}a.b = 1",
+            "import b from 'b';\nconst a = {};\nexport default b;",
+            "/* /* */ const a = {b: 1}; // */ const a = {};",
             "const a = {};\nconst b = {};",
             "const a = ''' {} ''' + x;",
             "const a = Object.assign({}, b);",

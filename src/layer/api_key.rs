@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 
 use http::{HeaderName, HeaderValue, header, request};
 
-use super::guard::{Admission, Existing, Guard, has_header};
+use super::guard::{Admission, Existing, Guard, has_header, keep_first};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped};
@@ -161,7 +161,7 @@ pub struct ApiKey {
     key: Secret,
     place: Place,
     guard: Guard,
-    /// Whether the key stays away from a request that is authorized otherwise.
+    /// Whether an `Authorization` header counts as the credential, too.
     yields: bool,
 }
 
@@ -184,15 +184,29 @@ impl Authorizer for ApiKey {
 
     #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<((), Need)>, AuthError> {
-        if self.guard.admits_at_once(head) && !self.yields(head) {
+        let authorized = self.yields && has_header(&head.headers, &header::AUTHORIZATION);
+        if !authorized && self.guard.admits_at_once(head) {
             return Ok(Some(((), Need::Head)));
         }
-        let admission = self.guard.admit(head, AuthOverride::of(head))?;
-        let covered = matches!(admission, Admission::Cover(_)) && !self.yields(head);
-        match admission {
-            Admission::Cover(resolved) | Admission::Leave(resolved) => resolved.commit(head),
+        let resolved = match self.guard.admit(head, AuthOverride::of(head))? {
+            Admission::Cover(resolved) => resolved,
+            Admission::Leave(resolved) => {
+                resolved.commit(head);
+                return Ok(None);
+            }
+        };
+        if authorized && self.guard.existing() == Existing::Reject {
+            return Err(Existing::refuse("an `Authorization` header"));
         }
-        Ok(covered.then_some(((), Need::Head)))
+        resolved.commit(head);
+        if authorized && self.guard.existing() == Existing::Keep {
+            keep_first(head, &header::AUTHORIZATION);
+            if let Place::Header { name, .. } = &self.place {
+                keep_first(head, name);
+            }
+            return Ok(None);
+        }
+        Ok(Some(((), Need::Head)))
     }
 
     fn acquire(&self, _plan: &()) -> Self::Acquire {
@@ -218,24 +232,20 @@ impl Authorizer for ApiKey {
             Place::Header { name, value } => self.put_in_header(head, name, value)?,
             Place::Query { name, pair } => self.put_in_query(head, name, pair)?,
         }
+        if self.yields && self.guard.existing() == Existing::Replace {
+            head.headers.remove(header::AUTHORIZATION);
+        }
         Ok(Applied::default())
     }
 }
 
 impl ApiKey {
-    /// Leaves a request alone that has an `Authorization` header, as Amplify does, unless what is there
-    /// is to be replaced or rejected.
+    /// Treats an `Authorization` header as a credential in the place of the key, as Amplify does: who
+    /// sends one gets no key.
     #[cfg(feature = "amplify")]
     pub(crate) fn yielding_to_authorization(mut self) -> Self {
         self.yields = true;
         self
-    }
-
-    #[inline]
-    fn yields(&self, head: &request::Parts) -> bool {
-        self.yields
-            && self.guard.existing() == Existing::Keep
-            && has_header(&head.headers, &header::AUTHORIZATION)
     }
 
     #[inline]

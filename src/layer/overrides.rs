@@ -47,6 +47,10 @@ use crate::sigv4::SigningCredentials;
 /// );
 /// ```
 ///
+/// Under a selector's layer for several APIs, an override that is kept follows the request to whichever
+/// of them it is redirected to: a token or a mode that was meant for one then serves another. Keep it
+/// only where the APIs may see each other's credentials.
+///
 /// Extensions never leave the process. A server that forwards requests must not let its peers
 /// decide what goes in here.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use http::{Uri, request, response};
 
 use super::api::{Api, Scheme, SchemePlan};
 use super::providers::Pending;
-use super::routes::Routes;
+use super::routes::{Routes, check_path};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
@@ -32,8 +32,8 @@ use crate::suggest;
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// It decides between the APIs of a layer, and comes before the path of an absolute URI; where a
-/// credential may go is still decided by the API's origin.
+/// It decides between the APIs of a layer. An absolute URI must lie below the endpoint of the API it
+/// names all the same, or the request gets no credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiName(Arc<str>);
 
@@ -116,8 +116,14 @@ impl Selected {
         head: &mut request::Parts,
     ) -> Result<Option<(SelectedPlan, Need)>, AuthError> {
         let at = self.named(head)?.ok_or_else(|| self.ambiguous())?;
+        if self.routes.is_some() {
+            check_path(head.uri.path())?;
+        }
         let absolute = self.apis[at].join(&head.uri)?;
         let relative = mem::replace(&mut head.uri, absolute);
+        if AuthOverride::of(head).is_some_and(AuthOverride::is_skip) {
+            return Ok(None);
+        }
         self.cover_for(at, head)
             .inspect_err(|_| head.uri = relative)
     }
@@ -172,10 +178,8 @@ impl Selected {
     }
 
     /// The request is for none of the APIs.
-    fn leave_alone(&self, head: &request::Parts) -> Result<(), AuthError> {
-        if AuthOverride::of(head).is_some_and(AuthOverride::is_skip)
-            || !self.apis.iter().any(|api| api.guard.rejects_strangers())
-        {
+    fn leave_alone(&self) -> Result<(), AuthError> {
+        if !self.apis.iter().any(|api| api.guard.rejects_strangers()) {
             return Ok(());
         }
         let names = self.apis.iter().map(|api| api.name.as_str());
@@ -206,13 +210,20 @@ impl Authorizer for Selected {
         if head.uri.scheme().is_none() || head.uri.authority().is_none() {
             return self.cover_relative(head);
         }
+        if AuthOverride::of(head).is_some_and(AuthOverride::is_skip) {
+            return Ok(None);
+        }
         let found = match head.extensions.get::<ApiName>() {
             None => self.find(&head.uri)?,
-            Some(name) => Some(self.index_of(name)?),
+            Some(name) => {
+                // The name outlives a redirect, and must not lead a credential astray.
+                let at = self.index_of(name)?;
+                self.apis[at].has_path(&head.uri)?.then_some(at)
+            }
         };
         match found {
             Some(at) => self.cover_for(at, head),
-            None => self.leave_alone(head).map(|()| None),
+            None => self.leave_alone().map(|()| None),
         }
     }
 

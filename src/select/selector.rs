@@ -127,7 +127,7 @@ impl AuthSelector {
     /// [`Token::expires_in`](crate::Token::expires_in), or give a `Cached` that was built with a lifetime
     /// to assume; else it is used until the API answers 401.
     ///
-    /// The source is one identity for all requests. Where each request has a user of its own, insert
+    /// The source is one identity for all requests, whoever's task asks first. Where each request has a user of its own, insert
     /// [`AuthOverride::token`](crate::AuthOverride::token) into it.
     ///
     /// # Errors

@@ -78,6 +78,8 @@ fn serde_says_what_is_wrong_too() {
     assert!(error("region =", "regoin =").contains("unknown field `regoin`, expected one of"));
     assert!(error("https://abc", "abc").starts_with("expected the API's whole URL"));
     assert!(error("mode = \"AWS_IAM\"", "").contains("missing field `mode`"));
+    let number = error("\"da2-CANARYfake1234567890\"", "1234567890");
+    assert_eq!(number, "expected a string, found a number");
 }
 
 /// Both ways lead through the same types; this holds them together where they part.

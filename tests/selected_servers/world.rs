@@ -239,8 +239,8 @@ fn good(
         .selector()
         .aws_credentials(user)
         .and_then(|selector| selector.aws_credentials_for("iam-and-key", role))
-        .and_then(|selector| selector.api_key("iam", key))
-        .and_then(|selector| selector.api_key("pool", key))
+        .and_then(|selector| selector.api_key_for("iam", key))
+        .and_then(|selector| selector.api_key_for("pool", key))
         .and_then(|selector| selector.tokens(AuthorizationMode::OpenIdConnect, oidc))
         .expect("a selector");
     tokens.into_iter().fold(selector, |selector, (mode, of)| {
@@ -256,8 +256,8 @@ fn wrong(config: &Config, stack: &MiniStack) -> AuthSelector {
         .selector()
         .aws_credentials(secret)
         .and_then(|selector| selector.aws_credentials_for("iam-and-key", session))
-        .and_then(|selector| selector.api_key("key", "wrong"))
-        .and_then(|selector| selector.api_key("graphql", "wrong"))
+        .and_then(|selector| selector.api_key_for("key", "wrong"))
+        .and_then(|selector| selector.api_key_for("graphql", "wrong"))
         .expect("a selector");
     TOKENS.into_iter().fold(selector, |selector, mode| {
         let token = Token::new("wrong").expect("a token");
