@@ -97,7 +97,11 @@ fn recompute(
             headers.push((name, value.to_str()?));
         }
     }
-    let host = text(&head.headers, "host").unwrap_or_default();
+    // HTTP/2 has no `Host`: the host stands in the target.
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    let host = text(&head.headers, "host")
+        .or(authority)
+        .unwrap_or_default();
     let target = head
         .uri
         .path_and_query()
