@@ -249,7 +249,7 @@ fn interleaved(contestants: &mut [Contestant]) {
     }
     for (ours, peer, most) in PAIRS {
         let ratio = times.ratio(index(ours), index(peer));
-        let bound = most.map_or(String::new(), |most| format!(" (at most {most:.1})"));
+        let bound = most.map_or(String::new(), |most| format!(" (at most {most:.2})"));
         writeln!(table, "  {ours} = {ratio:.2} × {peer}{bound}").expect("a string");
     }
     for (more, base, most) in DIFFERENCES {
