@@ -167,6 +167,16 @@ impl AuthError {
         )
     }
 
+    /// Everything in a signature was checked when it came in; this is so that a mistake there could
+    /// not become a panic.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn unwritable_signature() -> Self {
+        Self::new(
+            AuthErrorKind::Request,
+            "the signature cannot be written into a header",
+        )
+    }
+
     fn build(
         kind: AuthErrorKind,
         transient: bool,

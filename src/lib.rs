@@ -122,6 +122,8 @@ mod clock;
 #[cfg(feature = "amplify")]
 pub mod config;
 mod error;
+#[cfg(feature = "sigv4")]
+mod hex;
 pub mod identity;
 pub mod layer;
 #[cfg(feature = "amplify")]

@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 #[cfg(feature = "cache")]
 use std::time::Duration;
-use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use http::HeaderValue;
 
-use super::key::SigningKeys;
+use super::key::{SigningKeys, Stamp};
 use super::options::SigningScope;
 use crate::clock::{Deadline, Moment};
 use crate::error::{AuthError, AuthErrorKind};
@@ -88,15 +87,17 @@ impl SigningCredentials {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// Uses the signing key for `date` (`20150830`, the day of `time`) and `scope`.
-    pub(super) fn with_signing_key<R>(
+    /// Uses what signatures of `second` (since 1970) for `scope` have in common.
+    #[inline]
+    pub(super) fn with_stamp<R>(
         &self,
-        date: (&str, SystemTime),
+        second: u64,
         scope: &SigningScope,
-        sign: impl FnOnce(&[u8]) -> R,
-    ) -> R {
-        let secret = self.inner.credentials.secret_access_key();
-        self.inner.keys.with(secret, date, scope, sign)
+        sign: impl FnOnce(&Stamp) -> Result<R, AuthError>,
+    ) -> Result<R, AuthError> {
+        let credentials = &self.inner.credentials;
+        let identity = (credentials.access_key_id(), credentials.secret_access_key());
+        self.inner.keys.with(identity, second, scope, sign)
     }
 
     pub(super) fn security_token(&self) -> Option<&HeaderValue> {

@@ -84,12 +84,14 @@
 
 mod canonical;
 mod credentials;
+mod date;
 mod key;
 mod options;
+mod scratch;
 mod signer;
 
 pub use credentials::SigningCredentials;
 pub use options::{PathEncoding, SigningOptions, SigningScope};
 pub use signer::Signer;
 
-pub(crate) use canonical::X_AMZ_SECURITY_TOKEN;
+pub(crate) use signer::X_AMZ_SECURITY_TOKEN;

@@ -17,10 +17,11 @@ use crate::error::{AuthError, AuthErrorKind};
 /// assert!(SigningScope::new("", "execute-api").is_err());
 /// # Ok::<(), tower_client_auth::AuthError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SigningScope {
-    region: Arc<str>,
-    service: Arc<str>,
+    /// `eu-west-1/execute-api`: in one piece, because every signature looks for its key by it.
+    text: Arc<str>,
+    region: usize,
 }
 
 impl SigningScope {
@@ -42,25 +43,40 @@ impl SigningScope {
             "its signing name, such as `execute-api` for API Gateway",
         )?;
         Ok(Self {
-            region: region.into(),
-            service: service.into(),
+            text: format!("{region}/{service}").into(),
+            region: region.len(),
         })
     }
 
     /// The region.
     pub fn region(&self) -> &str {
-        &self.region
+        &self.text[..self.region]
     }
 
     /// The service's signing name.
     pub fn service(&self) -> &str {
-        &self.service
+        &self.text[self.region + 1..]
+    }
+
+    /// As `==`, and faster for clones.
+    #[inline]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.text, &other.text) || self == other
+    }
+}
+
+impl fmt::Debug for SigningScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningScope")
+            .field("region", &self.region())
+            .field("service", &self.service())
+            .finish()
     }
 }
 
 impl fmt::Display for SigningScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.region, self.service)
+        f.write_str(&self.text)
     }
 }
 

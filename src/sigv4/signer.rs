@@ -2,25 +2,50 @@
 
 use std::time::SystemTime;
 
-use aws_sigv4::sign::v4::calculate_signature;
 use http::{HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 
-use super::canonical::{
-    CanonicalRequest, OWN_HEADERS, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN,
-    signed_host,
-};
+use super::canonical::{self, SignedHeaders, signed_host};
 use super::credentials::SigningCredentials;
+use super::date::second_of;
+use super::key::Stamp;
 use super::options::{SigningOptions, SigningScope};
-use crate::error::{AuthError, AuthErrorKind};
-use crate::payload::PayloadHash;
+use super::scratch::Scratch;
+use crate::error::AuthError;
+use crate::hex::hex;
+use crate::payload::{EMPTY_SHA256_HEX, PayloadHash, UNSIGNED_PAYLOAD};
+
+const DATE: &str = "x-amz-date";
+const SECURITY_TOKEN: &str = "x-amz-security-token";
+const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+const X_AMZ_DATE: HeaderName = HeaderName::from_static(DATE);
+pub(crate) const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static(SECURITY_TOKEN);
+const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static(CONTENT_SHA256);
+
+/// What a signature consists of on the wire. Any of them on an unsigned request is a leftover, and
+/// is replaced or removed.
+const OWN_HEADERS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    X_AMZ_DATE,
+    X_AMZ_SECURITY_TOKEN,
+    X_AMZ_CONTENT_SHA256,
+];
 
 /// Signs requests for one service in one region. See the [module documentation](super).
 #[derive(Clone, Debug)]
 pub struct Signer {
     scope: SigningScope,
     options: SigningOptions,
+}
+
+/// What a signature adds to a request.
+struct Signature {
+    authorization: HeaderValue,
+    date: HeaderValue,
+    payload_hash: Option<HeaderValue>,
+    /// Whether the request has headers of an older one.
+    has_leftovers: bool,
 }
 
 impl Signer {
@@ -43,8 +68,9 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Request`] if the request names no host or has no room for another header, or
-    /// a time lies outside the years 1970 to 9999. The head is then as it was.
+    /// [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) if the request names no host or has
+    /// no room for another header, or a time lies outside the years 1970 to 9999. The head is then as
+    /// it was.
     pub fn sign(
         &self,
         head: &mut request::Parts,
@@ -52,19 +78,40 @@ impl Signer {
         payload: &PayloadHash,
         time: SystemTime,
     ) -> Result<(), AuthError> {
-        let added = self.sign_aside(head, credentials, payload, time)?;
+        let second = second_of(time)?;
+        let token = credentials.security_token();
+        let signature = credentials.with_stamp(second, &self.scope, |stamp| {
+            self.signature(head, stamp, token, payload)
+        })?;
+
+        let headers = &mut head.headers;
         let too_many = |_| AuthError::too_many_headers();
         // Only a map that is nearly full: in a small one this would make room for these headers and
         // none for the client's.
-        if head.headers.keys_len() >= NEARLY_FULL {
-            head.headers.try_reserve(added.len()).map_err(too_many)?;
+        if headers.keys_len() >= NEARLY_FULL {
+            headers.try_reserve(OWN_HEADERS.len()).map_err(too_many)?;
         }
-        for name in &OWN_HEADERS {
-            head.headers.remove(name);
+        if signature.has_leftovers {
+            for name in &OWN_HEADERS {
+                headers.remove(name);
+            }
         }
-        for (name, value) in added {
-            head.headers.try_insert(name, value).map_err(too_many)?;
+        headers
+            .try_insert(X_AMZ_DATE, signature.date)
+            .map_err(too_many)?;
+        if let Some(token) = token {
+            headers
+                .try_insert(X_AMZ_SECURITY_TOKEN, token.clone())
+                .map_err(too_many)?;
         }
+        if let Some(hash) = signature.payload_hash {
+            headers
+                .try_insert(X_AMZ_CONTENT_SHA256, hash)
+                .map_err(too_many)?;
+        }
+        headers
+            .try_insert(header::AUTHORIZATION, signature.authorization)
+            .map_err(too_many)?;
         Ok(())
     }
 
@@ -73,87 +120,76 @@ impl Signer {
         self.options.sign_payload
     }
 
-    /// The headers that make up the signature.
-    fn sign_aside(
+    fn signature(
         &self,
         head: &request::Parts,
-        credentials: &SigningCredentials,
+        stamp: &Stamp,
+        token: Option<&HeaderValue>,
         payload: &PayloadHash,
-        time: SystemTime,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, AuthError> {
-        let payload = if self.options.sign_payload {
-            payload
-        } else {
-            &PayloadHash::Unsigned
+    ) -> Result<Signature, AuthError> {
+        let hashed;
+        let payload: &[u8] = match payload {
+            PayloadHash::Sha256(hash) if self.options.sign_payload => {
+                hashed = hex(hash);
+                &hashed
+            }
+            _ => UNSIGNED_PAYLOAD.as_bytes(),
         };
-        let host = signed_host(head)?;
-        let date_time = date_time(time)?;
-        let mut added = vec![(X_AMZ_DATE, header_value(&date_time)?)];
-        if let Some(token) = credentials.security_token() {
-            added.push((X_AMZ_SECURITY_TOKEN, token.clone()));
-        }
-        if self.options.send_payload_hash || *payload == PayloadHash::Unsigned {
-            added.push((X_AMZ_CONTENT_SHA256, header_value(&payload.to_string())?));
-        }
-        let request = CanonicalRequest::new(head, &host, &added, payload, &self.options);
+        let sends_hash = self.options.send_payload_hash || payload == UNSIGNED_PAYLOAD.as_bytes();
 
-        let (region, service) = (self.scope.region(), self.scope.service());
-        let date = &date_time[..DATE_LENGTH];
-        let credential_scope = format!("{date}/{region}/{service}/aws4_request");
-        let hash = PayloadHash::Sha256(Sha256::digest(&request.text).into());
-        let string_to_sign = format!("{ALGORITHM}\n{date_time}\n{credential_scope}\n{hash}");
-        let signature = credentials.with_signing_key((date, time), &self.scope, |key| {
-            calculate_signature(key, string_to_sign.as_bytes())
-        });
-        let mut authorization = header_value(&format!(
-            "{ALGORITHM} Credential={}/{credential_scope}, SignedHeaders={}, Signature={signature}",
-            credentials.access_key_id(),
-            request.signed_headers,
-        ))?;
+        let host;
+        let (mut headers, found) = SignedHeaders::of_request(&head.headers, &self.options.unsigned);
+        host = signed_host(&found, &head.uri)?;
+        headers.push("host", &host);
+        headers.push(DATE, stamp.date_time.as_str().as_bytes());
+        if let Some(token) = token {
+            headers.push(SECURITY_TOKEN, token.as_bytes());
+        }
+        if sends_hash {
+            headers.push(CONTENT_SHA256, payload);
+        }
+        headers.sort();
+
+        let room = canonical::room(&head.method, &head.uri, &headers);
+        let mut text =
+            Scratch::with_capacity(room + stamp.authorization.len() + SIGNATURE.len() + 64);
+        let (method, uri) = (&head.method, &head.uri);
+        let list = canonical::write(&mut text, method, uri, &headers, payload, &self.options);
+        let signature = stamp.sign(&hex(&Sha256::digest(&**text).into()));
+
+        // Behind the canonical request, which has the list of headers in it.
+        let start = text.len();
+        text.extend_from_slice(stamp.authorization.as_bytes());
+        text.extend_from_within(list);
+        text.extend_from_slice(SIGNATURE);
+        text.extend_from_slice(&signature);
+        let mut authorization = header_value(&text[start..])?;
         authorization.set_sensitive(true);
-        added.push((header::AUTHORIZATION, authorization));
-        Ok(added)
+        Ok(Signature {
+            authorization,
+            date: stamp.date_header.clone(),
+            payload_hash: sends_hash.then(|| payload_header(payload)).transpose()?,
+            has_leftovers: found.leftovers,
+        })
     }
 }
+
+/// What stands between the list of signed headers and the signature.
+const SIGNATURE: &[u8] = b", Signature=";
 
 /// Less than half of what a header map holds.
 const NEARLY_FULL: usize = 10_000;
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-
-/// `20150830` of `20150830T123600Z`.
-const DATE_LENGTH: usize = 8;
-
-/// `20150830T123600Z`, ISO 8601's basic format.
-fn date_time(time: SystemTime) -> Result<String, AuthError> {
-    let seconds = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok());
-    let Some(t) = seconds.and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok()) else {
-        return Err(AuthError::new(
-            AuthErrorKind::Request,
-            "a signature needs a time between the years 1970 and 9999: set this machine's clock",
-        ));
-    };
-    Ok(format!(
-        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
-        t.year(),
-        u8::from(t.month()),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second(),
-    ))
+/// The two values that many requests have are not allocated.
+fn payload_header(payload: &[u8]) -> Result<HeaderValue, AuthError> {
+    for known in [UNSIGNED_PAYLOAD, EMPTY_SHA256_HEX] {
+        if payload == known.as_bytes() {
+            return Ok(HeaderValue::from_static(known));
+        }
+    }
+    header_value(payload)
 }
 
-/// Everything that goes in here was checked when it came in; this is so that a mistake there could
-/// not become a panic here.
-fn header_value(text: &str) -> Result<HeaderValue, AuthError> {
-    HeaderValue::from_str(text).map_err(|_| {
-        AuthError::new(
-            AuthErrorKind::Request,
-            "the signature cannot be written into a header",
-        )
-    })
+fn header_value(text: &[u8]) -> Result<HeaderValue, AuthError> {
+    HeaderValue::from_bytes(text).map_err(|_| AuthError::unwritable_signature())
 }

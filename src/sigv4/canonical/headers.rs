@@ -1,0 +1,245 @@
+//! The headers of a canonical request: which are signed, and how they are written.
+
+use std::ops::Range;
+
+use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+use super::sort_key;
+
+/// How many headers are sorted in place. More of them take an allocation.
+const INLINE: usize = 24;
+
+/// The headers to be signed, as references to where they are.
+pub(crate) struct SignedHeaders<'a> {
+    entries: SmallVec<[Entry<'a>; INLINE]>,
+}
+
+struct Entry<'a> {
+    /// The beginning of the name, which settles nearly every comparison.
+    key: u128,
+    name: &'a str,
+    value: &'a [u8],
+}
+
+/// What was found among the headers of a request, besides those to be signed.
+#[derive(Default)]
+pub(crate) struct Found<'a> {
+    /// The `Host` headers: the first, and how many there are.
+    pub(crate) host: Option<&'a [u8]>,
+    pub(crate) hosts: usize,
+    /// Whether there are headers of an older signature. They are not signed, and must go.
+    pub(crate) leftovers: bool,
+}
+
+impl<'a> SignedHeaders<'a> {
+    /// The request's own headers that are signed, less `Host` and what the signature brings along.
+    pub(crate) fn of_request(headers: &'a HeaderMap, unsigned: &[HeaderName]) -> (Self, Found<'a>) {
+        let mut found = Found::default();
+        let mut entries = SmallVec::new();
+        for (name, value) in headers {
+            let text = name.as_str();
+            match Role::of(text) {
+                Role::Signed if !unsigned.contains(name) => {
+                    entries.push(Entry::new(text, value.as_bytes()));
+                }
+                Role::Signed | Role::Unsigned => {}
+                Role::Host => {
+                    found.hosts += 1;
+                    found.host = found.host.or(Some(value.as_bytes()));
+                }
+                Role::Signature => found.leftovers = true,
+            }
+        }
+        (Self { entries }, found)
+    }
+
+    /// One more, in whatever place.
+    #[inline]
+    pub(crate) fn push(&mut self, name: &'a str, value: &'a [u8]) {
+        self.entries.push(Entry::new(name, value));
+    }
+
+    /// In the order of the canonical request. The values of one name stay in the order they are sent
+    /// in.
+    pub(crate) fn sort(&mut self) {
+        self.entries.sort_by(|entry, other| {
+            let by_name = || entry.name.cmp(other.name);
+            entry.key.cmp(&other.key).then_with(by_name)
+        });
+    }
+
+    /// How much room [`write`](Self::write) takes at most.
+    pub(crate) fn room(&self) -> usize {
+        let sizes = self.entries.iter();
+        // The name stands there twice, each time with a separator; the value ends its line.
+        let sizes = sizes.map(|entry| 2 * (entry.name.len() + 1) + entry.value.len() + 1);
+        sizes.sum::<usize>() + 2
+    }
+
+    /// A line for each name, an empty one, and the list of names, which is returned as its place in
+    /// the text.
+    pub(crate) fn write(&self, text: &mut Vec<u8>) -> Range<usize> {
+        let mut last = None;
+        for entry in &self.entries {
+            if last == Some(entry.name) {
+                // Joins the line before.
+                text.pop();
+                text.push(b',');
+            } else {
+                text.extend_from_slice(entry.name.as_bytes());
+                text.push(b':');
+            }
+            write_value(text, entry.value);
+            text.push(b'\n');
+            last = Some(entry.name);
+        }
+        text.push(b'\n');
+        let start = text.len();
+        last = None;
+        for entry in &self.entries {
+            if last != Some(entry.name) {
+                text.extend_from_slice(entry.name.as_bytes());
+                text.push(b';');
+            }
+            last = Some(entry.name);
+        }
+        // `host` is always there, so that there is a last separator.
+        text.pop();
+        start..text.len()
+    }
+}
+
+impl<'a> Entry<'a> {
+    #[inline]
+    fn new(name: &'a str, value: &'a [u8]) -> Self {
+        Self {
+            key: sort_key(name.as_bytes()),
+            name,
+            value,
+        }
+    }
+}
+
+/// What a header is to a signature.
+enum Role {
+    Signed,
+    /// Changed between signing and checking, or maybe.
+    Unsigned,
+    /// Signed as it will be sent, which the URI has a say in.
+    Host,
+    /// Part of a signature; of an older one, that is.
+    Signature,
+}
+
+impl Role {
+    #[inline]
+    fn of(name: &str) -> Self {
+        match name {
+            "host" => Self::Host,
+            "authorization" | "x-amz-content-sha256" | "x-amz-date" | "x-amz-security-token" => {
+                Self::Signature
+            }
+            "accept-encoding" | "baggage" | "connection" | "content-length" | "expect"
+            | "forwarded" | "keep-alive" | "te" | "traceparent" | "tracestate" | "trailer"
+            | "transfer-encoding" | "upgrade" | "user-agent" | "via" | "x-amzn-trace-id" => {
+                Self::Unsigned
+            }
+            name => {
+                const PREFIXES: [&str; 3] = ["proxy-", "sec-websocket-", "x-forwarded-"];
+                match PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+                    true => Self::Unsigned,
+                    false => Self::Signed,
+                }
+            }
+        }
+    }
+}
+
+/// Without space around it, and with single spaces inside. Tabs are trimmed as well, since that is
+/// what HTTP does to them on the way (RFC 9110, section 5.5), and otherwise kept.
+fn write_value(text: &mut Vec<u8>, value: &[u8]) {
+    let value = trim_ows(value);
+    if !has_double_space(value) {
+        text.extend_from_slice(value);
+        return;
+    }
+    let mut space = false;
+    for &byte in value {
+        if byte == b' ' && space {
+            continue;
+        }
+        space = byte == b' ';
+        text.push(byte);
+    }
+}
+
+#[inline]
+fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+#[inline]
+fn has_double_space(value: &[u8]) -> bool {
+    // Without an early end, so that the compiler can take many bytes at a time.
+    let pairs = value.iter().zip(value.iter().skip(1));
+    pairs.fold(false, |found, (&first, &second)| {
+        found | ((first == b' ') & (second == b' '))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_trimmed_and_folded() {
+        for (value, written) in [
+            (" \t a  b\tc   \"d  e\" ", "a b\tc \"d e\""),
+            ("", ""),
+            (" \t ", ""),
+            ("a b", "a b"),
+            ("a  b", "a b"),
+            ("a \t b", "a \t b"),
+        ] {
+            let mut text = Vec::new();
+            write_value(&mut text, value.as_bytes());
+            assert_eq!(text, written.as_bytes(), "{value}");
+        }
+    }
+
+    #[test]
+    fn names_are_sorted_and_values_are_not() {
+        let names = [
+            "x-b",
+            "x-a",
+            "x-a-longer-than-the-key-2",
+            "x-a-longer-than-the-key-1",
+        ];
+        let mut headers = HeaderMap::new();
+        for value in ["2", "1"] {
+            for name in names {
+                let value = value.parse().expect("a value");
+                headers.append(HeaderName::from_static(name), value);
+            }
+        }
+        let (mut signed, _) = SignedHeaders::of_request(&headers, &[]);
+        signed.sort();
+        let mut text = Vec::new();
+        let list = signed.write(&mut text);
+        assert!(text.len() <= signed.room());
+        let text = String::from_utf8(text).expect("ASCII");
+        let list_text = "x-a;x-a-longer-than-the-key-1;x-a-longer-than-the-key-2;x-b";
+        assert_eq!(&text[list], list_text);
+        assert_eq!(
+            text,
+            format!(
+                "x-a:2,1\nx-a-longer-than-the-key-1:2,1\nx-a-longer-than-the-key-2:2,1\nx-b:2,1\n\n\
+                 {list_text}"
+            )
+        );
+    }
+}
