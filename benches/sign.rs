@@ -1,0 +1,223 @@
+//! What a signature costs, beside what hashing alone costs and beside other signers.
+//!
+//! `cargo bench --bench sign` prints, for six requests, the time of every signer that can sign the
+//! like, as ratios from an interleaved harness: every round times every contestant over freshly built
+//! requests, in rotating order, so that a noisy machine slows all of them alike. It then lets two
+//! threads sign at once, and draws a chart: `target/sign.svg`, or where `-- --chart FILE` says.
+
+#[path = "sign/chart.rs"]
+mod chart;
+#[path = "sign/floor.rs"]
+mod floor;
+mod harness;
+#[path = "sign/peers.rs"]
+mod peers;
+#[path = "sign/requests.rs"]
+mod requests;
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::SystemTime;
+
+use http::{Request, request};
+
+use self::chart::Chart;
+use self::floor::Floor;
+use self::harness::{interleave, now};
+use self::requests::{Sample, samples};
+
+const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// The bounds for what ours takes, by request: times the floor, and how many times faster than
+/// `aws-sigv4` at least.
+const BOUNDS: [(f64, f64); 6] = [
+    (1.45, 6.5),
+    (1.80, 1.0),
+    (1.20, 1.0),
+    (1.03, 1.0),
+    (1.03, 1.0),
+    (1.40, 1.0),
+];
+
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Builds as many requests as it is told, signs them, and says how many nanoseconds one took.
+type Contestant<'a> = (&'static str, Box<dyn FnMut(usize) -> f64 + 'a>);
+
+fn contestant<'a, R>(
+    name: &'static str,
+    build: impl Fn() -> R + 'a,
+    mut sign: impl FnMut(&mut R) + 'a,
+) -> Contestant<'a> {
+    let time = move |batch| {
+        let mut requests: Vec<R> = (0..batch).map(|_| build()).collect();
+        let start = now();
+        for request in black_box(&mut requests) {
+            sign(request);
+        }
+        let elapsed = start.elapsed();
+        black_box(requests);
+        elapsed.as_nanos() as f64 / batch as f64
+    };
+    (name, Box::new(time))
+}
+
+fn ours(sample: &Sample) -> impl FnMut(&mut request::Parts) {
+    let (signer, credentials) = sample.signer();
+    move |head| {
+        let payload = sample.payload();
+        signer
+            .sign(head, &credentials, &payload, clock())
+            .expect("signed");
+    }
+}
+
+fn contestants(sample: &Sample) -> Vec<Contestant<'_>> {
+    let mut floor = Floor::new(sample);
+    let url = || url::Url::parse(&sample.head.uri.to_string()).expect("a URL");
+    let mut all = vec![
+        contestant("this crate", || sample.fresh(), ours(sample)),
+        contestant(
+            "floor",
+            || sample.fresh(),
+            move |head| floor.sign(head, &sample.body),
+        ),
+        contestant(
+            "aws-sigv4",
+            || Request::from_parts(sample.fresh(), ()),
+            peers::aws_sigv4(sample),
+        ),
+        contestant("reqsign-aws-v4", || sample.fresh(), peers::reqsign(sample)),
+        contestant(
+            "rust-s3",
+            move || (url(), sample.fresh()),
+            peers::rust_s3(sample),
+        ),
+        contestant(
+            "object_store",
+            || {
+                let body = object_store::client::HttpRequestBody::from(sample.body.clone());
+                Request::from_parts(sample.fresh(), body)
+            },
+            peers::object_store(sample),
+        ),
+    ];
+    // It presigns, and leaves every payload unsigned.
+    if sample.body.is_empty() || !sample.signed {
+        all.push(contestant(
+            "rusty-s3 (presigned)",
+            url,
+            peers::rusty_s3(sample),
+        ));
+    }
+    all
+}
+
+fn compare(sample: &Sample, (most, least): (f64, f64), scale: usize, chart: &mut Chart) {
+    let mut contestants = contestants(sample);
+    let (rounds, batch) = match sample.body.len() * usize::from(sample.signed) {
+        0..=4096 => (200, 64),
+        4097..=100_000 => (100, 8),
+        _ => (40, 2),
+    };
+    for (_, time) in &mut contestants {
+        time(batch);
+    }
+    let times = interleave(rounds * scale / 4, contestants.len(), |at| {
+        contestants[at].1(batch)
+    });
+    println!("\n{} ({}), times the floor", sample.name, sample.what);
+    for (at, (name, _)) in contestants.iter().enumerate() {
+        let ratio = times.ratio(at, 1);
+        println!("  {name:<22} {:>10.0} ns {ratio:>7.2}", times.median(at));
+        chart.add(sample, name, ratio);
+    }
+    println!(
+        "  this crate = {:.2} × floor (at most {most:.2}); aws-sigv4 = {:.1} × this crate (at least \
+         {least:.1})",
+        times.ratio(0, 1),
+        times.ratio(2, 0),
+    );
+}
+
+/// Signatures per second of two threads over those of one, for the floor and for ours.
+fn scaling(sample: &Sample, scale: usize) {
+    const BATCH: usize = 64;
+    const BATCHES: usize = 200;
+
+    /// How long one thread takes for its batches, in nanoseconds, less the time to build them.
+    fn work(mut sign: impl FnMut(&mut request::Parts), sample: &Sample, start: &Barrier) -> f64 {
+        let mut requests: Vec<_> = (0..BATCH * BATCHES).map(|_| sample.fresh()).collect();
+        start.wait();
+        let begin = now();
+        for request in black_box(&mut requests) {
+            sign(request);
+        }
+        begin.elapsed().as_nanos() as f64
+    }
+    let (signer, credentials) = sample.signer();
+    let run = |threads: usize, ours: bool| -> f64 {
+        let start = Barrier::new(threads);
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| match ours {
+                        true => {
+                            let sign = |head: &mut request::Parts| {
+                                let payload = sample.payload();
+                                let signed = signer.sign(head, &credentials, &payload, clock());
+                                signed.expect("signed");
+                            };
+                            work(sign, sample, &start)
+                        }
+                        // Every thread has a floor of its own: nothing is shared.
+                        false => {
+                            let mut floor = Floor::new(sample);
+                            work(|head| floor.sign(head, &sample.body), sample, &start)
+                        }
+                    })
+                })
+                .collect();
+            let times = handles
+                .into_iter()
+                .map(|handle| handle.join().expect("done"));
+            times.fold(0.0, f64::max)
+        })
+    };
+    let times = interleave(10 * scale / 4, 4, |at| run(1 + at % 2, at < 2));
+    // Twice the work in so much more time.
+    let (ours, floor) = (2.0 / times.ratio(1, 0), 2.0 / times.ratio(3, 2));
+    println!(
+        "  two threads: this crate {ours:.2} × one, the floor {floor:.2} × one: {:.2} of it (at least \
+         0.95)",
+        ours / floor
+    );
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    let scale = match arguments.iter().any(|argument| argument == "--quick") {
+        true => 1,
+        false => 4,
+    };
+    let file = arguments.iter().position(|argument| argument == "--chart");
+    let file = file.and_then(|at| arguments.get(at + 1));
+    let mut chart = Chart::default();
+    for (sample, bounds) in samples().iter().zip(BOUNDS) {
+        compare(sample, bounds, scale, &mut chart);
+        if ["R1", "R3"].contains(&sample.name) {
+            scaling(sample, scale);
+        }
+    }
+    let file = file.map_or("target/sign.svg", String::as_str);
+    match std::fs::write(file, chart.svg()) {
+        Ok(()) => println!("\nthe chart is in {file}"),
+        Err(error) => println!("\nthe chart cannot be written to {file}: {error}"),
+    }
+}
