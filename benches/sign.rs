@@ -126,7 +126,7 @@ fn compare(sample: &Sample, (most, least): (f64, f64), scale: usize, chart: &mut
     for (_, time) in &mut contestants {
         time(batch);
     }
-    let times = interleave(rounds * scale / 4, contestants.len(), |at| {
+    let times = interleave(rounds * scale, contestants.len(), |at| {
         contestants[at].1(batch)
     });
     println!("\n{} ({}), times the floor", sample.name, sample.what);
@@ -187,7 +187,7 @@ fn scaling(sample: &Sample, scale: usize) {
             times.fold(0.0, f64::max)
         })
     };
-    let times = interleave(10 * scale / 4, 4, |at| run(1 + at % 2, at < 2));
+    let times = interleave(15 * scale, 4, |at| run(1 + at % 2, at < 2));
     // Twice the work in so much more time.
     let (ours, floor) = (2.0 / times.ratio(1, 0), 2.0 / times.ratio(3, 2));
     println!(

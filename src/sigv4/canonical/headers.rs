@@ -5,7 +5,8 @@ use std::ops::Range;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use super::sort_key;
+use super::words::{has, has_pair};
+use super::{KEY, sort_key};
 
 /// How many headers are sorted in place. More of them take an allocation.
 const INLINE: usize = 24;
@@ -74,35 +75,32 @@ impl<'a> SignedHeaders<'a> {
         let sizes = self.entries.iter();
         // The name stands there twice, each time with a separator; the value ends its line.
         let sizes = sizes.map(|entry| 2 * (entry.name.len() + 1) + entry.value.len() + 1);
-        sizes.sum::<usize>() + 2
+        // A short name is written with the whole of its key at first.
+        sizes.sum::<usize>() + 2 + KEY
     }
 
     /// A line for each name, an empty one, and the list of names, which is returned as its place in
     /// the text.
     pub(crate) fn write(&self, text: &mut Vec<u8>) -> Range<usize> {
-        let mut last = None;
-        for entry in &self.entries {
-            if last == Some(entry.name) {
+        for (at, entry) in self.entries.iter().enumerate() {
+            if at > 0 && entry.is_like(&self.entries[at - 1]) {
                 // Joins the line before.
                 text.pop();
                 text.push(b',');
             } else {
-                text.extend_from_slice(entry.name.as_bytes());
+                entry.write_name(text);
                 text.push(b':');
             }
             write_value(text, entry.value);
             text.push(b'\n');
-            last = Some(entry.name);
         }
         text.push(b'\n');
         let start = text.len();
-        last = None;
-        for entry in &self.entries {
-            if last != Some(entry.name) {
-                text.extend_from_slice(entry.name.as_bytes());
+        for (at, entry) in self.entries.iter().enumerate() {
+            if at == 0 || !entry.is_like(&self.entries[at - 1]) {
+                entry.write_name(text);
                 text.push(b';');
             }
-            last = Some(entry.name);
         }
         // `host` is always there, so that there is a last separator.
         text.pop();
@@ -117,6 +115,23 @@ impl<'a> Entry<'a> {
             key: sort_key(name.as_bytes()),
             name,
             value,
+        }
+    }
+
+    /// Whether the name is the same.
+    #[inline]
+    fn is_like(&self, other: &Self) -> bool {
+        self.key == other.key && self.name == other.name
+    }
+
+    #[inline]
+    fn write_name(&self, text: &mut Vec<u8>) {
+        // The key is the beginning of the name: a copy of known size, where others are calls.
+        let end = text.len() + self.name.len();
+        text.extend_from_slice(&self.key.to_be_bytes());
+        match self.name.as_bytes().get(KEY..) {
+            Some(rest) => text.extend_from_slice(rest),
+            None => text.truncate(end),
         }
     }
 }
@@ -145,13 +160,13 @@ impl Role {
             | "transfer-encoding" | "upgrade" | "user-agent" | "via" | "x-amzn-trace-id" => {
                 Self::Unsigned
             }
-            name => {
-                const PREFIXES: [&str; 3] = ["proxy-", "sec-websocket-", "x-forwarded-"];
-                match PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-                    true => Self::Unsigned,
-                    false => Self::Signed,
-                }
+            name if name.starts_with("proxy-")
+                || name.starts_with("sec-websocket-")
+                || name.starts_with("x-forwarded-") =>
+            {
+                Self::Unsigned
             }
+            _ => Self::Signed,
         }
     }
 }
@@ -160,7 +175,7 @@ impl Role {
 /// what HTTP does to them on the way (RFC 9110, section 5.5), and otherwise kept.
 fn write_value(text: &mut Vec<u8>, value: &[u8]) {
     let value = trim_ows(value);
-    if !has_double_space(value) {
+    if !has(value, b' ') || !has_pair(value, b' ', [b' '; 2]) {
         text.extend_from_slice(value);
         return;
     }
@@ -180,15 +195,6 @@ fn trim_ows(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
-}
-
-#[inline]
-fn has_double_space(value: &[u8]) -> bool {
-    // Without an early end, so that the compiler can take many bytes at a time.
-    let pairs = value.iter().zip(value.iter().skip(1));
-    pairs.fold(false, |found, (&first, &second)| {
-        found | ((first == b' ') & (second == b' '))
-    })
 }
 
 #[cfg(test)]

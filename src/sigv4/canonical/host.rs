@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::Uri;
 
 use super::headers::Found;
+use super::words::has;
 use crate::error::{AuthError, AuthErrorKind};
 
 /// The host as it will be sent: the `Host` header if there is one, else the URI's without userinfo
@@ -30,7 +31,12 @@ pub(in super::super) fn signed_host<'a>(
 
 fn uri_host(uri: &Uri) -> Option<Cow<'_, [u8]>> {
     let authority = uri.authority()?;
-    let host = authority.host();
+    let text = authority.as_str().as_bytes();
+    // Most have neither userinfo nor a port, and taking them apart is not cheap.
+    let (host, port) = match has(text, b'@') || has(text, b':') {
+        true => (authority.host(), authority.port_u16()),
+        false => (authority.as_str(), None),
+    };
     if host.is_empty() {
         return None;
     }
@@ -39,7 +45,7 @@ fn uri_host(uri: &Uri) -> Option<Cow<'_, [u8]>> {
         Some("http") => Some(80),
         _ => None,
     };
-    match authority.port_u16() {
+    match port {
         Some(port) if Some(port) != standard => {
             Some(Cow::Owned(format!("{host}:{port}").into_bytes()))
         }

@@ -9,6 +9,7 @@ mod headers;
 mod host;
 mod path;
 mod query;
+mod words;
 
 use std::ops::Range;
 
@@ -50,7 +51,10 @@ pub(super) fn write(
     list
 }
 
-/// The first 16 bytes of a text as a number that sorts as they do; zeros stand in for what a shorter
+/// How many bytes of a text are its key.
+const KEY: usize = 16;
+
+/// The first [`KEY`] bytes of a text as a number that sorts as they do; zeros stand in for what a shorter
 /// one lacks. No name holds a zero byte, so equal keys mean equal texts or long ones.
 #[inline]
 fn sort_key(text: &[u8]) -> u128 {
@@ -58,7 +62,7 @@ fn sort_key(text: &[u8]) -> u128 {
         return u128::from_be_bytes(*head);
     }
     // Two words that overlap hold all of it: where they do, they agree.
-    let missing = 8 * (16 - text.len() as u32);
+    let missing = 8 * (KEY - text.len()) as u32;
     let whole = if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
         let shift = 64 - missing;
         u128::from(u64::from_be_bytes(*head)) << shift | u128::from(u64::from_be_bytes(*tail))

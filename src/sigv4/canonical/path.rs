@@ -2,6 +2,7 @@
 
 use super::super::options::{PathEncoding, SigningOptions};
 use super::escape::{is_unreserved, unescape, write_escape};
+use super::words::has_pair;
 
 /// How much room `path` takes at most: every byte is escaped, or there is none.
 pub(super) fn room(path: &str) -> usize {
@@ -14,7 +15,7 @@ pub(super) fn write_path(text: &mut Vec<u8>, path: &str, options: &SigningOption
         return;
     }
     let normalized;
-    let path = if options.normalize && has_odd_segment(path.as_bytes()) {
+    let path = if options.normalize && has_pair(path.as_bytes(), b'/', *b"/.") {
         normalized = normalize(path);
         normalized.as_bytes()
     } else {
@@ -50,15 +51,6 @@ fn write_encoded(
         }
         path = after;
     }
-}
-
-/// Whether there is an empty segment or one that begins with a dot.
-fn has_odd_segment(path: &[u8]) -> bool {
-    // Without an early end, so that the compiler can take many bytes at a time.
-    let pairs = path.iter().zip(path.iter().skip(1));
-    pairs.fold(false, |found, (&first, &second)| {
-        found | ((first == b'/') & ((second == b'/') | (second == b'.')))
-    })
 }
 
 /// RFC 3986, section 5.2.4, and empty segments go as well, as AWS has it.
