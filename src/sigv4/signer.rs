@@ -137,6 +137,10 @@ impl Signer {
         };
         let sends_hash = self.options.send_payload_hash || payload == UNSIGNED_PAYLOAD.as_bytes();
 
+        #[allow(
+            clippy::needless_late_init,
+            reason = "the headers refer to it, so it must outlive them"
+        )]
         let host;
         let (mut headers, found) = SignedHeaders::of_request(&head.headers, &self.options.unsigned);
         host = signed_host(&found, &head.uri)?;
@@ -151,19 +155,20 @@ impl Signer {
         headers.sort();
 
         let room = canonical::room(&head.method, &head.uri, &headers);
-        let mut text =
-            Scratch::with_capacity(room + stamp.authorization.len() + SIGNATURE.len() + 64);
-        let (method, uri) = (&head.method, &head.uri);
-        let list = canonical::write(&mut text, method, uri, &headers, payload, &self.options);
-        let signature = stamp.sign(&hex(&Sha256::digest(&**text).into()));
+        let mut scratch = Scratch::new(room + stamp.authorization.len() + SIGNATURE.len() + 64);
+        let mut authorization = scratch.write(|text| {
+            let (method, uri) = (&head.method, &head.uri);
+            let list = canonical::write(text, method, uri, &headers, payload, &self.options);
+            let signature = stamp.sign(&hex(&Sha256::digest(text.written()).into()));
 
-        // Behind the canonical request, which has the list of headers in it.
-        let start = text.len();
-        text.extend_from_slice(stamp.authorization.as_bytes());
-        text.extend_from_within(list);
-        text.extend_from_slice(SIGNATURE);
-        text.extend_from_slice(&signature);
-        let mut authorization = header_value(&text[start..])?;
+            // Behind the canonical request, which has the list of headers in it.
+            let start = text.len();
+            text.extend(stamp.authorization.as_bytes());
+            text.repeat(list);
+            text.extend(SIGNATURE);
+            text.extend(&signature);
+            header_value(&text.written()[start..])
+        })?;
         authorization.set_sensitive(true);
         Ok(Signature {
             authorization,

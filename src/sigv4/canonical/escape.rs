@@ -1,6 +1,8 @@
 //! Percent-encoding as signatures have it: RFC 3986, section 2.1, with upper-case digits, and
 //! everything but the unreserved characters of section 2.3 is encoded.
 
+use super::super::scratch::Text;
+
 /// What a byte needs in a canonical request. A table, because every byte of a path and a query is
 /// looked up.
 const UNRESERVED: [bool; 256] = {
@@ -20,19 +22,40 @@ pub(super) fn is_unreserved(byte: u8) -> bool {
 
 /// Writes `%` and two digits.
 #[inline]
-pub(super) fn write_escape(text: &mut Vec<u8>, byte: u8) {
+pub(super) fn write_escape(text: &mut Text<'_>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-    text.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
+    text.extend(&[b'%', DIGITS[high], DIGITS[low]]);
 }
 
-/// The byte that an escape at the start of `text` stands for, and what follows it. A `%` without two
-/// digits stands for itself.
+/// Writes an unreserved byte as it is, and an escape for others.
+#[inline]
+pub(super) fn write_encoded(text: &mut Text<'_>, byte: u8) {
+    match is_unreserved(byte) {
+        true => text.push(byte),
+        false => write_escape(text, byte),
+    }
+}
+
+/// The byte that the two digits of an escape stand for, and what follows them.
 #[inline]
 pub(super) fn unescape(text: &[u8]) -> Option<(u8, &[u8])> {
-    let [b'%', high, low, rest @ ..] = text else {
+    let [high, low, rest @ ..] = text else {
         return None;
     };
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    Some(((digit(*high)? * 16 + digit(*low)?) as u8, rest))
+    let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+    // Neither has a bit above the fourth unless it is no digit.
+    (high | low < 16).then_some((high << 4 | low, rest))
 }
+
+/// The values of hexadecimal digits of either case, and a higher number for other bytes.
+const DIGITS: [u8; 256] = {
+    let mut table = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};

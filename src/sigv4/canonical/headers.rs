@@ -5,6 +5,7 @@ use std::ops::Range;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
+use super::super::scratch::Text;
 use super::words::{has, has_pair};
 use super::{KEY, sort_key};
 
@@ -37,12 +38,14 @@ impl<'a> SignedHeaders<'a> {
     /// The request's own headers that are signed, less `Host` and what the signature brings along.
     pub(crate) fn of_request(headers: &'a HeaderMap, unsigned: &[HeaderName]) -> (Self, Found<'a>) {
         let mut found = Found::default();
-        let mut entries = SmallVec::new();
+        let mut signed = Self {
+            entries: SmallVec::new(),
+        };
         for (name, value) in headers {
             let text = name.as_str();
             match Role::of(text) {
                 Role::Signed if !unsigned.contains(name) => {
-                    entries.push(Entry::new(text, value.as_bytes()));
+                    signed.push(text, value.as_bytes());
                 }
                 Role::Signed | Role::Unsigned => {}
                 Role::Host => {
@@ -52,13 +55,17 @@ impl<'a> SignedHeaders<'a> {
                 Role::Signature => found.leftovers = true,
             }
         }
-        (Self { entries }, found)
+        (signed, found)
     }
 
     /// One more, in whatever place.
     #[inline]
     pub(crate) fn push(&mut self, name: &'a str, value: &'a [u8]) {
-        self.entries.push(Entry::new(name, value));
+        self.entries.push(Entry {
+            key: sort_key(name.as_bytes()),
+            name,
+            value,
+        });
     }
 
     /// In the order of the canonical request. The values of one name stay in the order they are sent
@@ -70,20 +77,21 @@ impl<'a> SignedHeaders<'a> {
         });
     }
 
-    /// How much room [`write`](Self::write) takes at most.
+    /// How much room [`write`](Self::write) takes at most, and the list of names once more.
     pub(crate) fn room(&self) -> usize {
         let sizes = self.entries.iter();
-        // The name stands there twice, each time with a separator; the value ends its line.
-        let sizes = sizes.map(|entry| 2 * (entry.name.len() + 1) + entry.value.len() + 1);
+        // Each name has a separator behind it; the value ends its line.
+        let sizes = sizes.map(|entry| 3 * (entry.name.len() + 1) + entry.value.len() + 1);
         // A short name is written with the whole of its key at first.
         sizes.sum::<usize>() + 2 + KEY
     }
 
     /// A line for each name, an empty one, and the list of names, which is returned as its place in
     /// the text.
-    pub(crate) fn write(&self, text: &mut Vec<u8>) -> Range<usize> {
-        for (at, entry) in self.entries.iter().enumerate() {
-            if at > 0 && entry.is_like(&self.entries[at - 1]) {
+    pub(crate) fn write(&self, text: &mut Text<'_>) -> Range<usize> {
+        let mut last: Option<&Entry<'_>> = None;
+        for entry in &self.entries {
+            if last.is_some_and(|last| last.is_like(entry)) {
                 // Joins the line before.
                 text.pop();
                 text.push(b',');
@@ -93,14 +101,17 @@ impl<'a> SignedHeaders<'a> {
             }
             write_value(text, entry.value);
             text.push(b'\n');
+            last = Some(entry);
         }
         text.push(b'\n');
         let start = text.len();
-        for (at, entry) in self.entries.iter().enumerate() {
-            if at == 0 || !entry.is_like(&self.entries[at - 1]) {
+        last = None;
+        for entry in &self.entries {
+            if !last.is_some_and(|last| last.is_like(entry)) {
                 entry.write_name(text);
                 text.push(b';');
             }
+            last = Some(entry);
         }
         // `host` is always there, so that there is a last separator.
         text.pop();
@@ -108,16 +119,7 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
-    #[inline]
-    fn new(name: &'a str, value: &'a [u8]) -> Self {
-        Self {
-            key: sort_key(name.as_bytes()),
-            name,
-            value,
-        }
-    }
-
+impl Entry<'_> {
     /// Whether the name is the same.
     #[inline]
     fn is_like(&self, other: &Self) -> bool {
@@ -125,13 +127,11 @@ impl<'a> Entry<'a> {
     }
 
     #[inline]
-    fn write_name(&self, text: &mut Vec<u8>) {
+    fn write_name(&self, text: &mut Text<'_>) {
         // The key is the beginning of the name: a copy of known size, where others are calls.
-        let end = text.len() + self.name.len();
-        text.extend_from_slice(&self.key.to_be_bytes());
-        match self.name.as_bytes().get(KEY..) {
-            Some(rest) => text.extend_from_slice(rest),
-            None => text.truncate(end),
+        text.extend_short(&self.key.to_be_bytes(), self.name.len());
+        if let Some(rest) = self.name.as_bytes().get(KEY..) {
+            text.extend(rest);
         }
     }
 }
@@ -173,10 +173,10 @@ impl Role {
 
 /// Without space around it, and with single spaces inside. Tabs are trimmed as well, since that is
 /// what HTTP does to them on the way (RFC 9110, section 5.5), and otherwise kept.
-fn write_value(text: &mut Vec<u8>, value: &[u8]) {
+fn write_value(text: &mut Text<'_>, value: &[u8]) {
     let value = trim_ows(value);
     if !has(value, b' ') || !has_pair(value, b' ', [b' '; 2]) {
-        text.extend_from_slice(value);
+        text.extend(value);
         return;
     }
     let mut space = false;
@@ -211,9 +211,10 @@ mod tests {
             ("a  b", "a b"),
             ("a \t b", "a \t b"),
         ] {
-            let mut text = Vec::new();
+            let mut buffer = vec![0; value.len()];
+            let mut text = Text::new(&mut buffer);
             write_value(&mut text, value.as_bytes());
-            assert_eq!(text, written.as_bytes(), "{value}");
+            assert_eq!(text.written(), written.as_bytes(), "{value}");
         }
     }
 
@@ -234,10 +235,10 @@ mod tests {
         }
         let (mut signed, _) = SignedHeaders::of_request(&headers, &[]);
         signed.sort();
-        let mut text = Vec::new();
+        let mut buffer = vec![0; signed.room()];
+        let mut text = Text::new(&mut buffer);
         let list = signed.write(&mut text);
-        assert!(text.len() <= signed.room());
-        let text = String::from_utf8(text).expect("ASCII");
+        let text = String::from_utf8(text.written().to_vec()).expect("ASCII");
         let list_text = "x-a;x-a-longer-than-the-key-1;x-a-longer-than-the-key-2;x-b";
         assert_eq!(&text[list], list_text);
         assert_eq!(

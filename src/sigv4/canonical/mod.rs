@@ -18,9 +18,9 @@ use http::{Method, Uri};
 pub(super) use self::headers::SignedHeaders;
 pub(super) use self::host::signed_host;
 use super::options::SigningOptions;
+use super::scratch::{SHORT, Text};
 
-/// How much room [`write`] takes at most. More than it needs would be waste, less would make the
-/// buffer grow, which leaves a copy of the text behind.
+/// How much room [`write`] takes at most, and the list of signed headers once more.
 pub(super) fn room(method: &Method, uri: &Uri, headers: &SignedHeaders<'_>) -> usize {
     let newlines_and_hash = 5 + 64;
     method.as_str().len()
@@ -32,14 +32,14 @@ pub(super) fn room(method: &Method, uri: &Uri, headers: &SignedHeaders<'_>) -> u
 
 /// Writes a canonical request; `headers` are sorted. Returns where the list of them stands.
 pub(super) fn write(
-    text: &mut Vec<u8>,
+    text: &mut Text<'_>,
     method: &Method,
     uri: &Uri,
     headers: &SignedHeaders<'_>,
     payload: &[u8],
     options: &SigningOptions,
 ) -> Range<usize> {
-    text.extend_from_slice(method.as_str().as_bytes());
+    text.extend(method.as_str().as_bytes());
     text.push(b'\n');
     path::write_path(text, uri.path(), options);
     text.push(b'\n');
@@ -47,12 +47,12 @@ pub(super) fn write(
     text.push(b'\n');
     let list = headers.write(text);
     text.push(b'\n');
-    text.extend_from_slice(payload);
+    text.extend(payload);
     list
 }
 
 /// How many bytes of a text are its key.
-const KEY: usize = 16;
+const KEY: usize = SHORT;
 
 /// The first [`KEY`] bytes of a text as a number that sorts as they do; zeros stand in for what a shorter
 /// one lacks. No name holds a zero byte, so equal keys mean equal texts or long ones.

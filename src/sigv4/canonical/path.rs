@@ -1,7 +1,8 @@
 //! The path of a canonical request.
 
 use super::super::options::{PathEncoding, SigningOptions};
-use super::escape::{is_unreserved, unescape, write_escape};
+use super::super::scratch::Text;
+use super::escape::{is_unreserved, unescape, write_encoded, write_escape};
 use super::words::has_pair;
 
 /// How much room `path` takes at most: every byte is escaped, or there is none.
@@ -9,7 +10,7 @@ pub(super) fn room(path: &str) -> usize {
     3 * path.len() + 1
 }
 
-pub(super) fn write_path(text: &mut Vec<u8>, path: &str, options: &SigningOptions) {
+pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptions) {
     if path.is_empty() {
         text.push(b'/');
         return;
@@ -21,35 +22,33 @@ pub(super) fn write_path(text: &mut Vec<u8>, path: &str, options: &SigningOption
     } else {
         path.as_bytes()
     };
-    match options.encoding {
-        PathEncoding::Double => write_encoded(text, path, |_| None),
-        // What the service gets by decoding the path and encoding the object key strictly. A slash
-        // in a key is never encoded, so `%2F` and `/` are the same to it.
-        PathEncoding::Single => write_encoded(text, path, unescape),
-    }
-}
-
-/// Encodes all but the unreserved characters and slashes, after `decode` had a look at each of them.
-#[inline]
-fn write_encoded(
-    text: &mut Vec<u8>,
-    mut path: &[u8],
-    decode: impl Fn(&[u8]) -> Option<(u8, &[u8])>,
-) {
+    // Double encoding escapes the `%` of an escape. Encoding once writes what the service gets by
+    // decoding the path and encoding the object key strictly; a slash in a key is never encoded, so
+    // `%2F` and `/` are the same to it.
+    let decode = options.encoding == PathEncoding::Single;
     let stays = |byte: u8| is_unreserved(byte) || byte == b'/';
+    let mut rest = path;
     loop {
-        let run = path.iter().take_while(|byte| stays(**byte)).count();
-        let (clean, rest) = path.split_at(run);
-        text.extend_from_slice(clean);
-        let Some((&first, after)) = rest.split_first() else {
+        rest = text.extend_while(rest, stays);
+        let Some((&byte, after)) = rest.split_first() else {
             return;
         };
-        let (byte, after) = decode(rest).unwrap_or((first, after));
-        match stays(byte) {
-            true => text.push(byte),
-            false => write_escape(text, byte),
+        rest = after;
+        let decoded = match byte {
+            b'%' if decode => unescape(after),
+            _ => None,
+        };
+        match decoded {
+            Some((b'/', after)) => {
+                text.push(b'/');
+                rest = after;
+            }
+            Some((byte, after)) => {
+                write_encoded(text, byte);
+                rest = after;
+            }
+            None => write_escape(text, byte),
         }
-        path = after;
     }
 }
 
@@ -86,9 +85,10 @@ mod tests {
     use super::*;
 
     fn path(path: &str, service: &str) -> String {
-        let mut text = Vec::new();
+        let mut buffer = vec![0; room(path)];
+        let mut text = Text::new(&mut buffer);
         write_path(&mut text, path, &SigningOptions::for_service(service));
-        String::from_utf8(text).expect("ASCII")
+        String::from_utf8(text.written().to_vec()).expect("ASCII")
     }
 
     #[test]

@@ -4,36 +4,36 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
-use super::escape::{is_unreserved, unescape, write_escape};
+use super::super::scratch::Text;
+use super::escape::{is_unreserved, unescape, write_encoded, write_escape};
 use super::sort_key;
 
 /// How many pairs are sorted in place. More of them take an allocation.
 const INLINE: usize = 16;
 
-/// A pair as it was written: `text[start..middle]` is the name, `text[middle + 1..end]` the value.
+/// A pair as it was written, `name=value&`. No query is longer than these numbers can say: a URI has
+/// less than 64 KiB.
 struct Pair {
     /// The beginning of the name, which settles nearly every comparison.
     key: u128,
-    start: usize,
-    middle: usize,
-    end: usize,
+    start: u32,
+    /// Where the `=` is.
+    middle: u32,
+    /// Where the `&` is.
+    end: u32,
 }
 
 impl Pair {
-    fn name<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.start..self.middle]
-    }
-
-    fn value<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.middle + 1..self.end]
-    }
-
     /// By encoded name, then by encoded value.
     fn cmp(&self, other: &Self, text: &[u8]) -> Ordering {
         self.key.cmp(&other.key).then_with(|| {
-            let (own, others) = (self.name(text), other.name(text));
-            own.cmp(others)
-                .then_with(|| self.value(text).cmp(other.value(text)))
+            let part = |start, end| text.get(start as usize..end as usize);
+            let own = (part(self.start, self.middle), part(self.middle, self.end));
+            let others = (
+                part(other.start, other.middle),
+                part(other.middle, other.end),
+            );
+            own.cmp(&others)
         })
     }
 }
@@ -45,76 +45,71 @@ pub(super) fn room(query: &str) -> usize {
     2 * (3 * query.len() + 2)
 }
 
-pub(super) fn write_query(text: &mut Vec<u8>, query: &str) {
-    let start = text.len();
-    let mut pairs = SmallVec::<[Pair; INLINE]>::new();
-    let mut sorted = true;
-    for pair in query.as_bytes().split(|byte| *byte == b'&') {
-        if pair.is_empty() {
-            continue;
-        }
-        let start = text.len();
-        let value = write_form(text, pair, Some(b'='));
-        let middle = text.len();
-        text.push(b'=');
-        write_form(text, value, None);
-        let pair = Pair {
-            key: sort_key(&text[start..middle]),
-            start,
-            middle,
-            end: text.len(),
-        };
-        sorted = sorted
-            && pairs
-                .last()
-                .is_none_or(|last: &Pair| last.cmp(&pair, text).is_le());
-        text.push(b'&');
-        pairs.push(pair);
-    }
-    if pairs.is_empty() {
+/// Decodes to bytes and encodes strictly; `+` is a space, as services read it.
+pub(super) fn write_query(text: &mut Text<'_>, query: &str) {
+    if query.is_empty() {
         return;
     }
+    let first = text.len();
+    let mut pairs = SmallVec::<[Pair; INLINE]>::new();
+    let mut sorted = true;
+    let mut rest = query.as_bytes();
+    while !rest.is_empty() {
+        let start = text.len();
+        let mut middle = None;
+        // One pair. Nothing is left of an empty one.
+        loop {
+            rest = text.extend_while(rest, is_unreserved);
+            let Some((&byte, after)) = rest.split_first() else {
+                break;
+            };
+            rest = after;
+            match byte {
+                b'&' => break,
+                b'=' if middle.is_none() => {
+                    middle = Some(text.len());
+                    text.push(b'=');
+                }
+                b'+' => write_escape(text, b' '),
+                b'%' => match unescape(after) {
+                    Some((byte, after)) => {
+                        write_encoded(text, byte);
+                        rest = after;
+                    }
+                    None => write_escape(text, b'%'),
+                },
+                byte => write_escape(text, byte),
+            }
+        }
+        if text.len() == start {
+            continue;
+        }
+        let middle = middle.unwrap_or_else(|| {
+            text.push(b'=');
+            text.len() - 1
+        });
+        let pair = Pair {
+            key: sort_key(&text.written()[start..middle]),
+            start: start as u32,
+            middle: middle as u32,
+            end: text.len() as u32,
+        };
+        text.push(b'&');
+        let in_order = |last: &Pair| last.cmp(&pair, text.written()).is_le();
+        sorted = sorted && pairs.last().is_none_or(in_order);
+        pairs.push(pair);
+    }
     if !sorted {
-        pairs.sort_unstable_by(|pair, other| pair.cmp(other, text));
+        pairs.sort_unstable_by(|pair, other| pair.cmp(other, text.written()));
         let unsorted = text.len();
         for pair in &pairs {
-            // With the `&` behind it.
-            text.extend_from_within(pair.start..pair.end + 1);
+            text.repeat(pair.start as usize..pair.end as usize + 1);
         }
-        text.copy_within(unsorted.., start);
-        text.truncate(unsorted);
+        text.remove(first, unsorted);
     }
-    // The last `&`.
-    text.pop();
-}
-
-/// Decodes to bytes and encodes strictly; `+` is a space, as services read it. Returns what follows
-/// the first `end`.
-#[inline]
-fn write_form<'a>(text: &mut Vec<u8>, mut part: &'a [u8], end: Option<u8>) -> &'a [u8] {
-    loop {
-        let run = part.iter().take_while(|byte| is_unreserved(**byte)).count();
-        let (clean, rest) = part.split_at(run);
-        text.extend_from_slice(clean);
-        let Some((&first, after)) = rest.split_first() else {
-            return rest;
-        };
-        if Some(first) == end {
-            return after;
-        }
-        part = match unescape(rest) {
-            Some((byte, after)) => {
-                match is_unreserved(byte) {
-                    true => text.push(byte),
-                    false => write_escape(text, byte),
-                }
-                after
-            }
-            None => {
-                write_escape(text, if first == b'+' { b' ' } else { first });
-                after
-            }
-        };
+    if !pairs.is_empty() {
+        // The last `&`.
+        text.pop();
     }
 }
 
@@ -123,12 +118,11 @@ mod tests {
     use super::*;
 
     fn query(query: &str) -> String {
-        let mut text = b"before\n".to_vec();
-        text.reserve_exact(room(query));
-        let capacity = text.capacity();
+        let mut buffer = vec![0; 7 + room(query)];
+        let mut text = Text::new(&mut buffer);
+        text.extend(b"before\n");
         write_query(&mut text, query);
-        assert_eq!(text.capacity(), capacity, "{query}");
-        let text = String::from_utf8(text).expect("ASCII");
+        let text = String::from_utf8(text.written().to_vec()).expect("ASCII");
         text.strip_prefix("before\n").expect("kept").to_owned()
     }
 
