@@ -3,7 +3,8 @@
 //! `cargo bench --bench sign` prints, for six requests, the time of every signer that can sign the
 //! like, as ratios from an interleaved harness: every round times every contestant over freshly built
 //! requests, in rotating order, so that a noisy machine slows all of them alike. It then lets two
-//! threads sign at once, and draws a chart: `target/sign.svg`, or where `-- --chart FILE` says.
+//! threads sign at once, and draws a chart: `target/sign.svg`, or where `-- --chart FILE` says. `-- R1 R3`
+//! measures only these two.
 
 #[path = "sign/chart.rs"]
 mod chart;
@@ -208,8 +209,15 @@ fn main() {
     };
     let file = arguments.iter().position(|argument| argument == "--chart");
     let file = file.and_then(|at| arguments.get(at + 1));
+    let only: Vec<&String> = arguments
+        .iter()
+        .filter(|name| name.starts_with('R'))
+        .collect();
     let mut chart = Chart::default();
     for (sample, bounds) in samples().iter().zip(BOUNDS) {
+        if !only.is_empty() && !only.iter().any(|name| *name == sample.name) {
+            continue;
+        }
         compare(sample, bounds, scale, &mut chart);
         if ["R1", "R3"].contains(&sample.name) {
             scaling(sample, scale);

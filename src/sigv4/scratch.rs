@@ -41,7 +41,7 @@ impl Scratch {
     /// # Errors
     ///
     /// If there was more to write than there is room. That would be a mistake of this crate.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write<R>(
         &mut self,
         write: impl FnOnce(&mut Text<'_>) -> Result<R, AuthError>,
@@ -78,7 +78,8 @@ impl Drop for Scratch {
 /// Text that is written into a room of fixed size.
 ///
 /// Not a `Vec`, which would look after its capacity and its length in memory at each of the hundred
-/// small writes that make up a canonical request.
+/// small writes that make up a canonical request. All that takes part in them is inlined, so that the
+/// end of the text is in a register.
 pub(super) struct Text<'a> {
     room: &'a mut [u8],
     end: usize,
@@ -91,7 +92,7 @@ pub(super) struct Text<'a> {
 pub(super) const SHORT: usize = 16;
 
 impl<'a> Text<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(room: &'a mut [u8]) -> Self {
         Self {
             room,
@@ -102,17 +103,17 @@ impl<'a> Text<'a> {
     }
 
     /// What is written so far.
-    #[inline]
+    #[inline(always)]
     pub(super) fn written(&self) -> &[u8] {
         self.room.get(..self.end).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.end
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, byte: u8) {
         match self.room.get_mut(self.end) {
             Some(place) => {
@@ -123,7 +124,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         let rest = self.room.get_mut(self.end..).unwrap_or_default();
         match rest.get_mut(..bytes.len()) {
@@ -137,7 +138,7 @@ impl<'a> Text<'a> {
 
     /// Writes the first bytes of `bytes`. There must be room for all of them, because all are copied:
     /// faster than a copy of a length that is not known beforehand.
-    #[inline]
+    #[inline(always)]
     pub(super) fn extend_short(&mut self, bytes: &[u8; SHORT], length: usize) {
         let rest = self.room.get_mut(self.end..).unwrap_or_default();
         match rest.first_chunk_mut() {
@@ -150,7 +151,7 @@ impl<'a> Text<'a> {
     }
 
     /// Writes the bytes at the beginning of `bytes` that `is_clean`, and returns the others.
-    #[inline]
+    #[inline(always)]
     pub(super) fn extend_while<'b>(
         &mut self,
         bytes: &'b [u8],
@@ -170,7 +171,7 @@ impl<'a> Text<'a> {
     }
 
     /// Writes once more what stands in `range`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn repeat(&mut self, range: Range<usize>) {
         let (written, rest) = self.room.split_at_mut(self.end);
         let source = written.get(range).unwrap_or_default();
@@ -184,12 +185,13 @@ impl<'a> Text<'a> {
     }
 
     /// Takes the last byte back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&mut self) {
         self.end = self.end.saturating_sub(1);
     }
 
     /// Moves what was written since `middle` to `start`, over what was written in between.
+    #[inline(always)]
     pub(super) fn remove(&mut self, start: usize, middle: usize) {
         if start <= middle && middle <= self.end {
             self.furthest = self.furthest.max(self.end);

@@ -129,6 +129,7 @@ impl Signer {
     ) -> Result<Signature, AuthError> {
         let hashed;
         let payload: &[u8] = match payload {
+            &PayloadHash::EMPTY if self.options.sign_payload => EMPTY_SHA256_HEX.as_bytes(),
             PayloadHash::Sha256(hash) if self.options.sign_payload => {
                 hashed = hex(hash);
                 &hashed

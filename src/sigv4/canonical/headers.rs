@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 use super::super::scratch::Text;
-use super::words::{has, has_pair};
-use super::{KEY, sort_key};
+use super::words::{has, has_twice};
+use super::{KEY, Key, bytes_of, sort_key};
 
 /// How many headers are sorted in place. More of them take an allocation.
 const INLINE: usize = 24;
@@ -19,9 +19,11 @@ pub(crate) struct SignedHeaders<'a> {
 
 struct Entry<'a> {
     /// The beginning of the name, which settles nearly every comparison.
-    key: u128,
+    key: Key,
     name: &'a str,
     value: &'a [u8],
+    /// Whether the value is known to be written as it is.
+    plain: bool,
 }
 
 /// What was found among the headers of a request, besides those to be signed.
@@ -45,7 +47,7 @@ impl<'a> SignedHeaders<'a> {
             let text = name.as_str();
             match Role::of(text) {
                 Role::Signed if !unsigned.contains(name) => {
-                    signed.push(text, value.as_bytes());
+                    signed.add(text, value.as_bytes(), false);
                 }
                 Role::Signed | Role::Unsigned => {}
                 Role::Host => {
@@ -58,13 +60,20 @@ impl<'a> SignedHeaders<'a> {
         (signed, found)
     }
 
-    /// One more, in whatever place.
+    /// One more, in whatever place, whose value has no space at its ends and no two beside each
+    /// other.
     #[inline]
     pub(crate) fn push(&mut self, name: &'a str, value: &'a [u8]) {
+        self.add(name, value, true);
+    }
+
+    #[inline]
+    fn add(&mut self, name: &'a str, value: &'a [u8], plain: bool) {
         self.entries.push(Entry {
             key: sort_key(name.as_bytes()),
             name,
             value,
+            plain,
         });
     }
 
@@ -88,6 +97,7 @@ impl<'a> SignedHeaders<'a> {
 
     /// A line for each name, an empty one, and the list of names, which is returned as its place in
     /// the text.
+    #[inline(always)]
     pub(crate) fn write(&self, text: &mut Text<'_>) -> Range<usize> {
         let mut last: Option<&Entry<'_>> = None;
         for entry in &self.entries {
@@ -99,7 +109,10 @@ impl<'a> SignedHeaders<'a> {
                 entry.write_name(text);
                 text.push(b':');
             }
-            write_value(text, entry.value);
+            match entry.plain {
+                true => text.extend(entry.value),
+                false => write_value(text, entry.value),
+            }
             text.push(b'\n');
             last = Some(entry);
         }
@@ -126,10 +139,10 @@ impl Entry<'_> {
         self.key == other.key && self.name == other.name
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_name(&self, text: &mut Text<'_>) {
         // The key is the beginning of the name: a copy of known size, where others are calls.
-        text.extend_short(&self.key.to_be_bytes(), self.name.len());
+        text.extend_short(&bytes_of(self.key), self.name.len());
         if let Some(rest) = self.name.as_bytes().get(KEY..) {
             text.extend(rest);
         }
@@ -150,32 +163,46 @@ enum Role {
 impl Role {
     #[inline]
     fn of(name: &str) -> Self {
-        match name {
-            "host" => Self::Host,
-            "authorization" | "x-amz-content-sha256" | "x-amz-date" | "x-amz-security-token" => {
-                Self::Signature
+        // By length first: that settles it for most names.
+        let unsigned = match name.len() {
+            2 => name == "te",
+            3 => name == "via",
+            4 if name == "host" => return Self::Host,
+            6 => name == "expect",
+            7 => matches!(name, "baggage" | "trailer" | "upgrade"),
+            9 => name == "forwarded",
+            10 if name == "x-amz-date" => return Self::Signature,
+            10 => matches!(
+                name,
+                "connection" | "keep-alive" | "tracestate" | "user-agent"
+            ),
+            11 => name == "traceparent",
+            13 if name == "authorization" => return Self::Signature,
+            14 => name == "content-length",
+            15 => matches!(name, "accept-encoding" | "x-amzn-trace-id"),
+            17 => name == "transfer-encoding",
+            20 if matches!(name, "x-amz-content-sha256" | "x-amz-security-token") => {
+                return Self::Signature;
             }
-            "accept-encoding" | "baggage" | "connection" | "content-length" | "expect"
-            | "forwarded" | "keep-alive" | "te" | "traceparent" | "tracestate" | "trailer"
-            | "transfer-encoding" | "upgrade" | "user-agent" | "via" | "x-amzn-trace-id" => {
-                Self::Unsigned
-            }
-            name if name.starts_with("proxy-")
-                || name.starts_with("sec-websocket-")
-                || name.starts_with("x-forwarded-") =>
-            {
-                Self::Unsigned
-            }
-            _ => Self::Signed,
+            _ => false,
+        };
+        let unsigned = unsigned
+            || name.starts_with("proxy-")
+            || name.starts_with("sec-websocket-")
+            || name.starts_with("x-forwarded-");
+        match unsigned {
+            true => Self::Unsigned,
+            false => Self::Signed,
         }
     }
 }
 
 /// Without space around it, and with single spaces inside. Tabs are trimmed as well, since that is
 /// what HTTP does to them on the way (RFC 9110, section 5.5), and otherwise kept.
+#[inline(always)]
 fn write_value(text: &mut Text<'_>, value: &[u8]) {
     let value = trim_ows(value);
-    if !has(value, b' ') || !has_pair(value, b' ', [b' '; 2]) {
+    if !has(value, [b' ']) || !has_twice(value, b' ') {
         text.extend(value);
         return;
     }

@@ -31,6 +31,7 @@ pub(super) fn room(method: &Method, uri: &Uri, headers: &SignedHeaders<'_>) -> u
 }
 
 /// Writes a canonical request; `headers` are sorted. Returns where the list of them stands.
+#[inline(always)]
 pub(super) fn write(
     text: &mut Text<'_>,
     method: &Method,
@@ -54,26 +55,49 @@ pub(super) fn write(
 /// How many bytes of a text are its key.
 const KEY: usize = SHORT;
 
-/// The first [`KEY`] bytes of a text as a number that sorts as they do; zeros stand in for what a shorter
-/// one lacks. No name holds a zero byte, so equal keys mean equal texts or long ones.
+/// The first [`KEY`] bytes of a text as numbers that sort as they do; zeros stand in for what a
+/// shorter one lacks. No name holds a zero byte, so equal keys mean equal texts or long ones.
+type Key = (u64, u64);
+
 #[inline]
-fn sort_key(text: &[u8]) -> u128 {
-    if let Some(head) = text.first_chunk() {
-        return u128::from_be_bytes(*head);
-    }
-    // Two words that overlap hold all of it: where they do, they agree.
-    let missing = 8 * (KEY - text.len()) as u32;
-    let whole = if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
-        let shift = 64 - missing;
-        u128::from(u64::from_be_bytes(*head)) << shift | u128::from(u64::from_be_bytes(*tail))
-    } else if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
-        let shift = 96 - missing;
-        u128::from(u32::from_be_bytes(*head)) << shift | u128::from(u32::from_be_bytes(*tail))
-    } else {
-        text.iter()
-            .fold(0, |key, byte| key << 8 | u128::from(*byte))
+fn sort_key(text: &[u8]) -> Key {
+    let word = |bytes: &[u8; 8]| u64::from_be_bytes(*bytes);
+    let Some((head, rest)) = text.split_first_chunk() else {
+        return (short_key(text), 0);
     };
-    whole.checked_shl(missing).unwrap_or_default()
+    let tail = match (rest.first_chunk(), text.last_chunk()) {
+        (Some(tail), _) => word(tail),
+        // The end of the text overlaps its beginning, which is shifted out.
+        (None, Some(tail)) => word(tail)
+            .checked_shl(8 * (8 - rest.len()) as u32)
+            .unwrap_or(0),
+        (None, None) => 0,
+    };
+    (word(head), tail)
+}
+
+/// The key of less than eight bytes.
+#[inline]
+fn short_key(text: &[u8]) -> u64 {
+    let missing = 8 * (8 - text.len()) as u32;
+    let number = |bytes: &[u8; 4]| u64::from(u32::from_be_bytes(*bytes));
+    match (text.first_chunk(), text.last_chunk()) {
+        // Two halves that overlap hold all of it: where they do, they agree.
+        (Some(head), Some(tail)) => number(head) << 32 | number(tail) << missing,
+        _ => {
+            let bytes = text.iter().map(|byte| u64::from(*byte));
+            let value = bytes.fold(0, |key, byte| key << 8 | byte);
+            value.checked_shl(missing).unwrap_or(0)
+        }
+    }
+}
+
+#[inline]
+fn bytes_of((head, tail): Key) -> [u8; KEY] {
+    let mut bytes = [0; KEY];
+    bytes[..8].copy_from_slice(&head.to_be_bytes());
+    bytes[8..].copy_from_slice(&tail.to_be_bytes());
+    bytes
 }
 
 #[cfg(test)]
@@ -87,7 +111,7 @@ mod tests {
             let mut padded = [0; 16];
             let kept = length.min(16);
             padded[..kept].copy_from_slice(&text[..kept]);
-            assert_eq!(sort_key(&text[..length]), u128::from_be_bytes(padded));
+            assert_eq!(bytes_of(sort_key(&text[..length])), padded, "{length}");
         }
     }
 }

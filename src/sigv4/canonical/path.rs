@@ -2,26 +2,31 @@
 
 use super::super::options::{PathEncoding, SigningOptions};
 use super::super::scratch::Text;
-use super::escape::{is_unreserved, unescape, write_encoded, write_escape};
-use super::words::has_pair;
+use super::escape::{is_unreserved, scan_path, unescape, write_encoded, write_escape};
 
 /// How much room `path` takes at most: every byte is escaped, or there is none.
 pub(super) fn room(path: &str) -> usize {
     3 * path.len() + 1
 }
 
+#[inline(always)]
 pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptions) {
     if path.is_empty() {
         text.push(b'/');
         return;
     }
+    let (has_reserved, has_odd_segment) = scan_path(path.as_bytes());
     let normalized;
-    let path = if options.normalize && has_pair(path.as_bytes(), b'/', *b"/.") {
+    let path = if has_odd_segment && options.normalize {
         normalized = normalize(path);
         normalized.as_bytes()
     } else {
         path.as_bytes()
     };
+    if !has_reserved {
+        text.extend(path);
+        return;
+    }
     // Double encoding escapes the `%` of an escape. Encoding once writes what the service gets by
     // decoding the path and encoding the object key strictly; a slash in a key is never encoded, so
     // `%2F` and `/` are the same to it.

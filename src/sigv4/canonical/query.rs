@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::super::scratch::Text;
 use super::escape::{is_unreserved, unescape, write_encoded, write_escape};
-use super::sort_key;
+use super::{Key, sort_key};
 
 /// How many pairs are sorted in place. More of them take an allocation.
 const INLINE: usize = 16;
@@ -15,7 +15,7 @@ const INLINE: usize = 16;
 /// less than 64 KiB.
 struct Pair {
     /// The beginning of the name, which settles nearly every comparison.
-    key: u128,
+    key: Key,
     start: u32,
     /// Where the `=` is.
     middle: u32,
@@ -46,6 +46,7 @@ pub(super) fn room(query: &str) -> usize {
 }
 
 /// Decodes to bytes and encodes strictly; `+` is a space, as services read it.
+#[inline(always)]
 pub(super) fn write_query(text: &mut Text<'_>, query: &str) {
     if query.is_empty() {
         return;
