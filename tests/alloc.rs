@@ -4,6 +4,8 @@
 
 #[path = "alloc/meter.rs"]
 mod meter;
+#[path = "../benches/sign/requests.rs"]
+mod requests;
 #[allow(dead_code, reason = "shared with tests that need more of it")]
 #[path = "support.rs"]
 mod support;
@@ -15,7 +17,7 @@ use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use futures::FutureExt as _;
 use futures::executor::block_on;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use tower::{Layer, Service, service_fn};
 use tower_client_auth::sigv4::SigningCredentials;
 use tower_client_auth::{
@@ -241,6 +243,58 @@ where
 
 async fn nothing(_request: Plain) -> Result<Response<()>, Infallible> {
     Ok(Response::new(()))
+}
+
+/// The header values of a signature and the growth of the map they go into; nothing else.
+#[test]
+fn a_signature_allocates_nothing_but_headers() {
+    const MOST: usize = 3;
+    for sample in requests::samples() {
+        let (signer, credentials) = sample.signer();
+        let layer = SigV4Layer::new(requests::REGION, sample.service, sample.credentials());
+        let layer = match sample.signed {
+            true => layer.expect("a layer"),
+            false => layer.expect("a layer").unsigned_payload(),
+        };
+        let mut service = layer.layer(service_fn(async |request| {
+            drop::<Request<AuthBody<Full<Bytes>>>>(request);
+            Ok::<_, Infallible>(Response::new(()))
+        }));
+        let sign = || {
+            let (mut head, payload) = (sample.fresh(), sample.payload());
+            let time = SystemTime::UNIX_EPOCH + HOUR;
+            measure(|| {
+                signer
+                    .sign(&mut head, &credentials, &payload, time)
+                    .expect("signed")
+            })
+            .1
+        };
+        let mut call = || {
+            let request = Request::from_parts(sample.fresh(), Full::new(sample.body.clone()));
+            measure(|| {
+                service
+                    .call(request)
+                    .now_or_never()
+                    .expect("at once")
+                    .expect("signed")
+            })
+            .1
+        };
+        // What a thread keeps, and what the signatures of a second share: the layer reads the clock, so
+        // that another second may begin at any call.
+        (sign(), call());
+        let (signed, called) = ((0..10).map(|_| sign()).max(), (0..10).map(|_| call()).min());
+        let (signed, called) = (signed.expect("ten"), called.expect("ten"));
+        promise(
+            33,
+            format!(
+                "{} ({}): a signature makes {signed} allocations, a call of the layer {called}",
+                sample.name, sample.what
+            ),
+        );
+        assert!(signed <= MOST && called <= MOST, "{signed} {called}");
+    }
 }
 
 /// A selector's layer costs what the layer of its mode costs.

@@ -45,11 +45,6 @@ impl Sample {
         }
     }
 
-    /// Whether the payload hash travels with the request.
-    pub(crate) fn sends_hash(&self) -> bool {
-        self.service == "s3"
-    }
-
     /// A head as a client would build it, of memory of its own.
     pub(crate) fn fresh(&self) -> request::Parts {
         let mut head = Request::new(()).into_parts().0;

@@ -47,7 +47,7 @@ impl SigningCredentials {
     /// # Errors
     ///
     /// [`AuthErrorKind::MalformedCredential`] if the access key id, the secret or the session token
-    /// is empty or cannot stand in a header. An empty session token, which some tools write for
+    /// is empty or cannot stand in a header, or the session token contains a space. An empty session token, which some tools write for
     /// "none", is none.
     pub fn new(credentials: Credentials) -> Result<Self, AuthError> {
         const KIND: AuthErrorKind = AuthErrorKind::MalformedCredential;
@@ -62,6 +62,13 @@ impl SigningCredentials {
         let (credentials, security_token) = match credentials.session_token() {
             None => (credentials, None),
             Some("") => (without_session_token(&credentials), None),
+            Some(token) if token.contains(' ') => {
+                return Err(AuthError::new(
+                    KIND,
+                    "the session token contains a space: two values, perhaps, or a line break in a \
+                     file",
+                ));
+            }
             Some(token) => {
                 let value = sensitive_header(token, "the session token", KIND)?;
                 (credentials, Some(value))

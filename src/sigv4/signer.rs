@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,7 @@ use super::credentials::SigningCredentials;
 use super::date::second_of;
 use super::key::Stamp;
 use super::options::{SigningOptions, SigningScope};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, Text};
 use crate::error::AuthError;
 use crate::hex::hex;
 use crate::payload::{EMPTY_SHA256_HEX, PayloadHash, UNSIGNED_PAYLOAD};
@@ -145,19 +146,22 @@ impl Signer {
         let host;
         let (mut headers, found) = SignedHeaders::of_request(&head.headers, &self.options.unsigned);
         host = signed_host(&found, &head.uri)?;
-        headers.push("host", &host);
-        headers.push(DATE, stamp.date_time.as_str().as_bytes());
+        // A URI has no spaces; a header of the request may have any.
+        headers.push("host", &host, found.host.is_none());
+        headers.push(DATE, stamp.date_time.as_str().as_bytes(), true);
         if let Some(token) = token {
-            headers.push(SECURITY_TOKEN, token.as_bytes());
+            headers.push(SECURITY_TOKEN, token.as_bytes(), true);
         }
         if sends_hash {
-            headers.push(CONTENT_SHA256, payload);
+            headers.push(CONTENT_SHA256, payload, true);
         }
         headers.sort();
 
-        let room = canonical::room(&head.method, &head.uri, &headers);
-        let mut scratch = Scratch::new(room + stamp.authorization.len() + SIGNATURE.len() + 64);
-        let mut authorization = scratch.write(|text| {
+        let room = canonical::room(&head.method, &head.uri, &headers)
+            + stamp.authorization.len()
+            + SIGNATURE.len()
+            + 2 * DIGITS;
+        let (mut authorization, payload_hash) = Scratch::new(room).write(|text| {
             let (method, uri) = (&head.method, &head.uri);
             let list = canonical::write(text, method, uri, &headers, payload, &self.options);
             let signature = stamp.sign(&hex(&Sha256::digest(text.written()).into()));
@@ -168,13 +172,13 @@ impl Signer {
             text.repeat(list);
             text.extend(SIGNATURE);
             text.extend(&signature);
-            header_value(&text.written()[start..])
+            values(text, start, sends_hash.then_some(payload))
         })?;
         authorization.set_sensitive(true);
         Ok(Signature {
             authorization,
             date: stamp.date_header.clone(),
-            payload_hash: sends_hash.then(|| payload_header(payload)).transpose()?,
+            payload_hash,
             has_leftovers: found.leftovers,
         })
     }
@@ -186,14 +190,49 @@ const SIGNATURE: &[u8] = b", Signature=";
 /// Less than half of what a header map holds.
 const NEARLY_FULL: usize = 10_000;
 
-/// The two values that many requests have are not allocated.
-fn payload_header(payload: &[u8]) -> Result<HeaderValue, AuthError> {
+/// How many digits a hash has.
+const DIGITS: usize = 64;
+
+/// What two values that share an allocation may have together, in bytes: enough for a dozen signed
+/// headers with names of ordinary length.
+const SHARED: usize = 512;
+
+/// The values of `authorization`, which was written since `start`, and of `x-amz-content-sha256`.
+///
+/// A hash that is sent is in one allocation with the other value, and one that many requests have is
+/// in none.
+fn values(
+    text: &mut Text<'_>,
+    start: usize,
+    hash: Option<&[u8]>,
+) -> Result<(HeaderValue, Option<HeaderValue>), AuthError> {
+    let Some(hash) = hash else {
+        return Ok((header_value(written_since(text, start))?, None));
+    };
     for known in [UNSIGNED_PAYLOAD, EMPTY_SHA256_HEX] {
-        if payload == known.as_bytes() {
-            return Ok(HeaderValue::from_static(known));
+        if hash == known.as_bytes() {
+            let authorization = header_value(written_since(text, start))?;
+            return Ok((authorization, Some(HeaderValue::from_static(known))));
         }
     }
-    header_value(payload)
+    let end = text.len() - start;
+    text.extend(hash);
+    let both = written_since(text, start);
+    let mut shared = [0; SHARED];
+    let Some(place) = shared.get_mut(..both.len()) else {
+        return Ok((header_value(&both[..end])?, Some(header_value(hash)?)));
+    };
+    place.copy_from_slice(both);
+    let shared = Bytes::from_owner(shared);
+    let value = |range| {
+        HeaderValue::from_maybe_shared(shared.slice(range))
+            .map_err(|_| AuthError::unwritable_signature())
+    };
+    Ok((value(0..end)?, Some(value(end..both.len())?)))
+}
+
+fn written_since<'a>(text: &'a Text<'_>, start: usize) -> &'a [u8] {
+    text.written().get(start..).unwrap_or_default()
 }
 
 fn header_value(text: &[u8]) -> Result<HeaderValue, AuthError> {

@@ -1,7 +1,5 @@
 //! What is left in memory that is given back.
 
-use std::time::SystemTime;
-
 use tower_client_auth::sigv4::{Signer, SigningOptions, SigningScope};
 use tower_client_auth::{PayloadHash, Secret};
 

@@ -47,7 +47,7 @@ impl<'a> SignedHeaders<'a> {
             let text = name.as_str();
             match Role::of(text) {
                 Role::Signed if !unsigned.contains(name) => {
-                    signed.add(text, value.as_bytes(), false);
+                    signed.push(text, value.as_bytes(), false);
                 }
                 Role::Signed | Role::Unsigned => {}
                 Role::Host => {
@@ -60,15 +60,10 @@ impl<'a> SignedHeaders<'a> {
         (signed, found)
     }
 
-    /// One more, in whatever place, whose value has no space at its ends and no two beside each
-    /// other.
+    /// One more, in whatever place. A value that is `plain` has no space at its ends and no two beside
+    /// each other, so that it need not be looked at.
     #[inline]
-    pub(crate) fn push(&mut self, name: &'a str, value: &'a [u8]) {
-        self.add(name, value, true);
-    }
-
-    #[inline]
-    fn add(&mut self, name: &'a str, value: &'a [u8], plain: bool) {
+    pub(crate) fn push(&mut self, name: &'a str, value: &'a [u8], plain: bool) {
         self.entries.push(Entry {
             key: sort_key(name.as_bytes()),
             name,
