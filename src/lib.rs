@@ -139,6 +139,7 @@ pub mod select;
 pub mod sigv4;
 #[cfg(feature = "amplify")]
 mod suggest;
+mod words;
 
 // The paved path. What a program only meets by inference (futures, plans, sealed traits) stays in
 // the modules.

@@ -58,7 +58,7 @@ impl<B> fmt::Debug for Prepared<B> {
 }
 
 /// A whole body in memory. Clones share the bytes.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Buffered {
     pub(super) data: Bytes,
     // Boxed: few bodies have any, and all pay for the room.

@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::future::{Future, Pending};
 
-use http::request;
+use http::{header, request};
 use http_body::Body;
 
 use super::auth_body::{AuthBody, Buffered, Prepared};
 use super::collect::BufferFuture;
+use super::guard::has_header;
 use super::{Applied, Need};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
@@ -219,6 +220,10 @@ where
     ) -> Step<Readied<Prepared<B>>, BufferFuture<B>> {
         if need != Need::Payload {
             return Step::Now(unread(need, Prepared::stream(body)));
+        }
+        // What has no body need not wait to be polled.
+        if body.is_end_stream() && !has_header(&head.headers, &header::CONTENT_LENGTH) {
+            return Step::Now(Ok((Buffered::default().into(), PayloadHash::EMPTY)));
         }
         match BufferFuture::new(self.limit, head, body) {
             Ok(future) => Step::Later(future),

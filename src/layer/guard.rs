@@ -97,6 +97,10 @@ pub(crate) enum Admission {
 pub(crate) struct Resolved(Option<Uri>);
 
 impl Resolved {
+    /// The request's own URI is in absolute form.
+    #[cfg(feature = "sigv4")]
+    pub(crate) const UNCHANGED: Self = Self(None);
+
     #[inline]
     pub(crate) fn commit(self, head: &mut request::Parts) {
         if let Some(uri) = self.0 {
@@ -212,7 +216,7 @@ impl Guard {
             }
             Reach::PlainText => return Err(plain_text()),
         }
-        if !self.allow_host_header {
+        if !self.allow_host_header && has_header(&head.headers, &header::HOST) {
             check_host_header(head, uri, &target)?;
         }
         Ok(Admission::Cover(resolved))

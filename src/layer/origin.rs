@@ -6,6 +6,7 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 
 use crate::error::{AuthError, AuthErrorKind};
+use crate::words::has;
 
 /// Where a request goes, taken from the very URI the transport will use.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,14 @@ impl<'a> Target<'a> {
                 "the request's URI is neither http nor https",
             ));
         };
+        // Most authorities are a host and nothing else, and taking one apart is not cheap.
+        if is_plain(authority) {
+            return Ok(Self {
+                https,
+                host: authority.as_str(),
+                port: default_port(https),
+            });
+        }
         let host = authority.host();
         if host.is_empty() {
             return Err(AuthError::new(
@@ -64,6 +73,13 @@ impl<'a> Target<'a> {
     pub(crate) fn default_port(&self) -> bool {
         self.port == default_port(self.https)
     }
+}
+
+/// Whether an authority is a name and nothing else: no userinfo, no port, and no brackets.
+#[inline]
+pub(crate) fn is_plain(authority: &Authority) -> bool {
+    let text = authority.as_str().as_bytes();
+    !text.is_empty() && !has(text, *b"@:[")
 }
 
 /// The effective port. `http` lets through ports that are no numbers, such as `99999`; a port that
@@ -199,7 +215,8 @@ impl Host {
     /// miss costs a credential that is not sent, a false hit would cost the credential.
     pub(super) fn matches(&self, host: &str) -> bool {
         match self {
-            Self::Name(name) => name.eq_ignore_ascii_case(host),
+            // Most requests spell it as it was given, and that is quicker to see.
+            Self::Name(name) => **name == *host || name.eq_ignore_ascii_case(host),
             Self::V6(address) => parse_v6(host) == Some(*address),
         }
     }

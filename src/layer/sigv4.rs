@@ -8,8 +8,8 @@ use http::{HeaderValue, Uri, header, request};
 
 use super::acquire::Acquire;
 use super::body::Buffer;
-use super::guard::{Admission, Existing, Guard, keep_first};
-use super::origin::Target;
+use super::guard::{Admission, Existing, Guard, Resolved, has_header, keep_first};
+use super::origin::{Target, is_plain};
 use super::overrides::AuthOverride;
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Scoped};
@@ -178,14 +178,17 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
 
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(SigV4Plan, Need)>, AuthError> {
         let overrides = AuthOverride::of(head);
-        let resolved = match self.guard.admit(head, overrides)? {
-            Admission::Cover(resolved) => resolved,
-            Admission::Leave(resolved) => {
-                resolved.commit(head);
-                return Ok(None);
-            }
+        let resolved = match self.guard.admits_at_once(head) {
+            true => Resolved::UNCHANGED,
+            false => match self.guard.admit(head, overrides)? {
+                Admission::Cover(resolved) => resolved,
+                Admission::Leave(resolved) => {
+                    resolved.commit(head);
+                    return Ok(None);
+                }
+            },
         };
-        let signed = head.headers.contains_key(header::AUTHORIZATION);
+        let signed = has_header(&head.headers, &header::AUTHORIZATION);
         let presigned = is_presigned(&head.uri);
         if signed || presigned {
             match self.guard.existing() {
@@ -231,7 +234,9 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             uri = Some(without_presignature(current)?);
         }
         let current = uri.as_ref().unwrap_or(current);
-        if let Some(plain) = with_plain_authority(current)? {
+        if !current.authority().is_some_and(is_plain)
+            && let Some(plain) = with_plain_authority(current)?
+        {
             uri = Some(plain);
         }
 
@@ -240,7 +245,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         if let Some(uri) = uri {
             head.uri = uri;
         }
-        if !self.guard.allows_host_header() {
+        if !self.guard.allows_host_header() && has_header(&head.headers, &header::HOST) {
             align_host_header(head);
         }
         Ok(Some((plan, need)))

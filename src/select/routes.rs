@@ -10,6 +10,7 @@ use crate::config::{Endpoint, has_dot_segment};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::layer::{Origin, Target};
 use crate::suggest;
+use crate::words::has;
 
 /// The endpoints of several APIs, ready to be searched: by origin, and then by path.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +160,7 @@ pub(super) fn lies_below(path: &str, above: &str) -> bool {
 #[inline]
 pub(super) fn check_path(path: &str) -> Result<(), AuthError> {
     // Most paths have none of these.
-    match has_odd_byte(path.as_bytes()) {
+    match has(path.as_bytes(), ODD) {
         true => check_segments(path),
         false => Ok(()),
     }
@@ -168,26 +169,6 @@ pub(super) fn check_path(path: &str) -> Result<(), AuthError> {
 /// What a segment that means another place has in it, in one way or another. A slash that is
 /// encoded, too, begins with a percent sign.
 const ODD: [u8; 3] = *b".%\\";
-
-/// Looks at eight bytes at a time: every request passes here.
-#[inline]
-fn has_odd_byte(text: &[u8]) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // Not zero if one of the bytes is; "Hacker's Delight", section 6-1.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let found = |word: &[u8; 8]| {
-        let word = u64::from_ne_bytes(*word);
-        // No branch between the three: every path is looked at to its end anyway.
-        let [dot, percent, backslash] = ODD.map(|odd| zeros(word ^ (ONES * u64::from(odd))));
-        dot | percent | backslash != 0
-    };
-    match text.last_chunk() {
-        // The last word overlaps the one before, so that nothing is left over.
-        Some(last) => found(last) || text.as_chunks().0.iter().any(found),
-        None => text.iter().any(|byte| ODD.contains(byte)),
-    }
-}
 
 #[cold]
 fn check_segments(path: &str) -> Result<(), AuthError> {

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 use super::super::scratch::Text;
-use super::words::{has, has_twice};
 use super::{KEY, Key, bytes_of, sort_key};
+use crate::words::{has, has_twice};
 
 /// How many headers are sorted in place. More of them take an allocation.
 const INLINE: usize = 24;

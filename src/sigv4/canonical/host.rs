@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use http::Uri;
 
 use super::headers::Found;
-use super::words::has;
 use crate::error::{AuthError, AuthErrorKind};
+use crate::words::has;
 
 /// The host as it will be sent: the `Host` header if there is one, else the URI's without userinfo
 /// and without the scheme's own port.

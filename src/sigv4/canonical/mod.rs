@@ -9,7 +9,6 @@ mod headers;
 mod host;
 mod path;
 mod query;
-mod words;
 
 use std::ops::Range;
 

@@ -6,7 +6,7 @@ const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// Whether one of `bytes` is in `text`.
 #[inline]
-pub(super) fn has<const N: usize>(text: &[u8], bytes: [u8; N]) -> bool {
+pub(crate) fn has<const N: usize>(text: &[u8], bytes: [u8; N]) -> bool {
     if text.len() >= 64 {
         // Without an early end, so that the compiler can take a vector at a time.
         let is_one = |b: u8| bytes.iter().fold(false, |found, &byte| found | (b == byte));
@@ -27,8 +27,9 @@ pub(super) fn has<const N: usize>(text: &[u8], bytes: [u8; N]) -> bool {
 }
 
 /// Whether there are two of `byte` beside each other.
+#[cfg(feature = "sigv4")]
 #[inline]
-pub(super) fn has_twice(text: &[u8], byte: u8) -> bool {
+pub(crate) fn has_twice(text: &[u8], byte: u8) -> bool {
     let Some((_, later)) = text.split_first() else {
         return false;
     };
@@ -61,6 +62,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "sigv4")]
     #[test]
     fn two_bytes_are_found_wherever_they_stand() {
         for length in 0..40 {
