@@ -283,7 +283,8 @@ fn a_signature_allocates_nothing_but_headers() {
         };
         // What a thread keeps, and what the signatures of a second share: the layer reads the clock, so
         // that another second may begin at any call.
-        (sign(), call());
+        sign();
+        call();
         let (signed, called) = ((0..10).map(|_| sign()).max(), (0..10).map(|_| call()).min());
         let (signed, called) = (signed.expect("ten"), called.expect("ten"));
         promise(
