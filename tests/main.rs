@@ -32,10 +32,13 @@ mod wiped;
 
 // Signatures.
 mod botocore;
+mod explain;
 mod official_suite;
 mod oracle;
+mod plain;
 mod presets;
 mod s3s_server;
+mod signer;
 mod smithy_js;
 
 // Identities.

@@ -43,6 +43,8 @@ use tower_client_auth::BoxError;
 /// | 28 | AWS's signing test suite passes |
 /// | 29 | signatures equal those of reference signers |
 /// | 30 | what is sent is what was signed |
+/// | 31 | no request can make it panic |
+/// | 32 | no signature is made with a stale key |
 /// | 33 | memory is bounded |
 /// | 34 | a failed authorization leaves nothing half done |
 pub(crate) fn promise(number: u32, figure: impl Display) {

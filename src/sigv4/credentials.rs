@@ -47,8 +47,8 @@ impl SigningCredentials {
     /// # Errors
     ///
     /// [`AuthErrorKind::MalformedCredential`] if the access key id, the secret or the session token
-    /// is empty or cannot stand in a header, or the session token contains a space. An empty session token, which some tools write for
-    /// "none", is none.
+    /// is empty or cannot stand in a header, or the session token contains a space. An empty session
+    /// token, which some tools write for "none", is none.
     pub fn new(credentials: Credentials) -> Result<Self, AuthError> {
         const KIND: AuthErrorKind = AuthErrorKind::MalformedCredential;
         check_visible(credentials.access_key_id(), "the access key id", KIND)?;

@@ -8,6 +8,9 @@ use crate::error::{AuthError, AuthErrorKind};
 
 pub(super) const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
+/// When the year takes a fifth digit, in seconds since 1970.
+const YEAR_10_000: u64 = 253_402_300_800;
+
 /// `20150830T123600Z`: ISO 8601's basic format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DateTime(String);
@@ -17,6 +20,10 @@ impl DateTime {
     ///
     /// [`AuthErrorKind::Request`] past the year 9999, which does not fit in.
     pub(super) fn new(second: u64) -> Result<Self, AuthError> {
+        // Said here, since `time` knows later years too if another crate wants it to.
+        if second >= YEAR_10_000 {
+            return Err(out_of_range());
+        }
         let time = i64::try_from(second).ok();
         let time = time.and_then(|second| OffsetDateTime::from_unix_timestamp(second).ok());
         let time = time.ok_or_else(out_of_range)?;

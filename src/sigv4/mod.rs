@@ -85,12 +85,14 @@
 mod canonical;
 mod credentials;
 mod date;
+mod explain;
 mod key;
 mod options;
 mod scratch;
 mod signer;
 
 pub use credentials::SigningCredentials;
+pub use explain::Explanation;
 pub use options::{PathEncoding, SigningOptions, SigningScope};
 pub use signer::Signer;
 

@@ -121,6 +121,10 @@ impl Signer {
         self.options.sign_payload
     }
 
+    pub(super) fn options(&self) -> &SigningOptions {
+        &self.options
+    }
+
     fn signature(
         &self,
         head: &request::Parts,

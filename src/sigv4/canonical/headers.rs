@@ -13,6 +13,7 @@ use crate::words::{has, has_twice};
 const INLINE: usize = 24;
 
 /// The headers to be signed, as references to where they are.
+#[derive(Default)]
 pub(crate) struct SignedHeaders<'a> {
     entries: SmallVec<[Entry<'a>; INLINE]>,
 }
@@ -40,9 +41,7 @@ impl<'a> SignedHeaders<'a> {
     /// The request's own headers that are signed, less `Host` and what the signature brings along.
     pub(crate) fn of_request(headers: &'a HeaderMap, unsigned: &[HeaderName]) -> (Self, Found<'a>) {
         let mut found = Found::default();
-        let mut signed = Self {
-            entries: SmallVec::new(),
-        };
+        let mut signed = Self::default();
         for (name, value) in headers {
             let text = name.as_str();
             match Role::of(text) {

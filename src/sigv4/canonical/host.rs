@@ -33,7 +33,7 @@ fn uri_host(uri: &Uri) -> Option<Cow<'_, [u8]>> {
     let authority = uri.authority()?;
     let text = authority.as_str().as_bytes();
     // Most have neither userinfo nor a port, and taking them apart is not cheap.
-    let (host, port) = match has(text, [b'@', b':']) {
+    let (host, port) = match has(text, *b"@:[") {
         true => (authority.host(), authority.port_u16()),
         false => (authority.as_str(), None),
     };
@@ -41,8 +41,8 @@ fn uri_host(uri: &Uri) -> Option<Cow<'_, [u8]>> {
         return None;
     }
     let standard = match uri.scheme_str() {
-        Some("https") => Some(443),
-        Some("http") => Some(80),
+        Some("https" | "wss") => Some(443),
+        Some("http" | "ws") => Some(80),
         _ => None,
     };
     match port {

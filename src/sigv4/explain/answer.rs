@@ -1,0 +1,167 @@
+//! The texts that a server puts into the body of its 403.
+
+use std::borrow::Cow;
+
+/// What the server computed, as far as it says.
+pub(super) struct Answer {
+    pub(super) canonical: Option<String>,
+    pub(super) string_to_sign: Option<String>,
+}
+
+impl Answer {
+    /// `None` if there is neither text in the body.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let body = String::from_utf8_lossy(body);
+        let answer = match serde_json::from_str(&body) {
+            Ok(json) => Self::in_message(&message_of(&json)?),
+            Err(_) => Self {
+                canonical: element(&body, "CanonicalRequest"),
+                string_to_sign: element(&body, "StringToSign"),
+            }
+            .or_else(|| Self::in_message(&unescape(&body))),
+        };
+        answer.is_some().then_some(answer)
+    }
+
+    /// Most services: `The Canonical String for this request should have been '…' The String-to-Sign
+    /// should have been '…'`.
+    fn in_message(text: &str) -> Self {
+        let quoted = |title: &str| {
+            let (_, rest) = text.split_once(title)?;
+            let (_, rest) = rest.split_once("should have been")?;
+            let (_, rest) = rest.split_once('\'')?;
+            // The text may have apostrophes of its own, and ends before the next sentence or at the
+            // end of the message.
+            let end = rest
+                .find("'\n")
+                .or_else(|| rest.find("' The"))
+                .or_else(|| rest.rfind('\''))?;
+            Some(rest[..end].to_owned())
+        };
+        Self {
+            canonical: quoted("Canonical String"),
+            string_to_sign: quoted("String-to-Sign"),
+        }
+    }
+
+    fn is_some(&self) -> bool {
+        self.canonical.is_some() || self.string_to_sign.is_some()
+    }
+
+    fn or_else(self, other: impl FnOnce() -> Self) -> Self {
+        match self.is_some() {
+            true => self,
+            false => other(),
+        }
+    }
+}
+
+fn message_of(json: &serde_json::Value) -> Option<String> {
+    let message = json.get("message").or_else(|| json.get("Message"))?;
+    message.as_str().map(str::to_owned)
+}
+
+/// The text of an XML element without children, S3's.
+fn element(body: &str, name: &str) -> Option<String> {
+    let (_, rest) = body.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(unescape(text).into_owned())
+}
+
+/// XML's escapes, and Windows' ends of lines.
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '\r']) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.find(';').filter(|end| *end <= 8);
+        match end.and_then(|end| Some((character(&rest[1..end])?, end))) {
+            Some((character, end)) => {
+                plain.push(character);
+                rest = &rest[end + 1..];
+            }
+            None => {
+                plain.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain.replace("\r\n", "\n"))
+}
+
+fn character(name: &str) -> Option<char> {
+    let code = match name {
+        "amp" => return Some('&'),
+        "lt" => return Some('<'),
+        "gt" => return Some('>'),
+        "quot" => return Some('"'),
+        "apos" => return Some('\''),
+        name => name.strip_prefix('#')?,
+    };
+    let code = match code.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => code.parse(),
+    };
+    char::from_u32(code.ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_found_wherever_services_put_them() {
+        let xml = "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code>\
+            <StringToSign>AWS4-HMAC-SHA256\nd\ns\nh</StringToSign>\
+            <CanonicalRequest>GET\n/\na=1&amp;b=&lt;&#10;\n</CanonicalRequest></Error>";
+        let answer = Answer::parse(xml.as_bytes()).expect("texts");
+        assert_eq!(answer.canonical.as_deref(), Some("GET\n/\na=1&b=<\n\n"));
+        assert_eq!(
+            answer.string_to_sign.as_deref(),
+            Some("AWS4-HMAC-SHA256\nd\ns\nh")
+        );
+
+        let message = "The request signature we calculated does not match the signature you \
+            provided. Consult the service documentation for details.\n\nThe Canonical String for this \
+            request should have been\n'GET\n/it's\n\nhost:a\n\nhost\nhash'\n\nThe String-to-Sign should \
+            have been\n'AWS4-HMAC-SHA256\nd\ns\nh'\n";
+        let json = serde_json::json!({ "message": message }).to_string();
+        let query = format!(
+            "<ErrorResponse><Error><Message>{}</Message></Error></ErrorResponse>",
+            message.replace('\'', "&apos;")
+        );
+        for body in [json, query] {
+            let answer = Answer::parse(body.as_bytes()).expect("texts");
+            let canonical = answer.canonical.expect("a canonical request");
+            assert_eq!(canonical, "GET\n/it's\n\nhost:a\n\nhost\nhash");
+            let string_to_sign = answer.string_to_sign.expect("a string to sign");
+            assert_eq!(string_to_sign, "AWS4-HMAC-SHA256\nd\ns\nh");
+        }
+    }
+
+    #[test]
+    fn answers_without_them_have_none() {
+        for body in [
+            "",
+            "Forbidden",
+            "{}",
+            "[1]",
+            r#"{"message":"Forbidden"}"#,
+            r#"{"message":1}"#,
+            "<Error><Code>AccessDenied</Code></Error>",
+            "The Canonical String",
+            "The Canonical String should have been '",
+            "<CanonicalRequest>",
+            "&#xffffffff;&;&#;",
+            "\u{fffd}&é;",
+        ] {
+            assert!(Answer::parse(body.as_bytes()).is_none(), "{body}");
+        }
+        assert!(Answer::parse(b"\xff\xfe'").is_none());
+    }
+}

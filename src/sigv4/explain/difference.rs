@@ -1,0 +1,225 @@
+//! The first difference between two canonical requests, in words.
+
+use super::Explanation;
+use super::answer::Answer;
+use super::redact::{Secrets, is_secret_parameter, redacted};
+
+/// Both canonical requests from top to bottom, then both strings to sign.
+pub(super) fn first(here: &Explanation, server: &Answer) -> String {
+    let canonical = server.canonical.as_deref();
+    let canonical = canonical.filter(|text| !text.trim().is_empty());
+    let canonical = canonical.and_then(|server| {
+        let (here, server) = (Parsed::of(&here.canonical), Parsed::of(server));
+        Some((here?, server?))
+    });
+    canonical
+        .and_then(|(own, server)| of_requests(&own, &server, &here.secrets))
+        .or_else(|| {
+            let server = server.string_to_sign.as_deref()?;
+            of_strings_to_sign(&here.string_to_sign, server)
+        })
+        .unwrap_or_else(|| {
+            "none: the server computed the same as is computed here, so the signature was made with \
+             another secret access key, or the request was changed after it had been signed and before \
+             it was explained"
+                .to_owned()
+        })
+}
+
+/// A canonical request, taken apart. What the server's lacks at its end is `None`.
+struct Parsed<'a> {
+    method: &'a str,
+    path: Option<&'a str>,
+    query: Option<&'a str>,
+    headers: Vec<(&'a str, &'a str)>,
+    signed: Option<&'a str>,
+    payload: Option<&'a str>,
+}
+
+impl<'a> Parsed<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let mut lines = text.split('\n');
+        let (method, path, query) = (lines.next()?, lines.next(), lines.next());
+        let headers = lines
+            .by_ref()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.split_once(':'))
+            .collect();
+        let mut rest = lines.skip_while(|line| line.is_empty());
+        Some(Self {
+            method,
+            path,
+            query,
+            headers,
+            signed: rest.next(),
+            payload: rest.next(),
+        })
+    }
+}
+
+fn of_requests(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Option<String> {
+    if here.method != server.method {
+        let hint = "a redirect may have changed it";
+        return Some(differs("the method", here.method, server.method, hint));
+    }
+    if let (Some(own), Some(theirs)) = (here.path, server.path)
+        && own != theirs
+    {
+        return Some(differs(
+            "the path",
+            own,
+            theirs,
+            hint_for_paths(own, theirs),
+        ));
+    }
+    if let (Some(own), Some(theirs)) = (here.query, server.query)
+        && own != theirs
+    {
+        return Some(of_queries(own, theirs));
+    }
+    if !server.headers.is_empty()
+        && let Some(difference) = of_headers(here, server, secrets)
+    {
+        return Some(difference);
+    }
+    if let (Some(own), Some(theirs)) = (here.signed, server.signed)
+        && own != theirs
+    {
+        let hint = "something changed the `Authorization` header on the way";
+        return Some(differs("the list of signed headers", own, theirs, hint));
+    }
+    match (here.payload, server.payload) {
+        (Some(own), Some(theirs)) if own != theirs => {
+            let hint = match (own, theirs) {
+                ("UNSIGNED-PAYLOAD", _) => "the service wants the payload to be signed",
+                (_, "UNSIGNED-PAYLOAD") => {
+                    "the service does not take signed payloads: `SigningOptions::sign_payload(false)`"
+                }
+                _ => {
+                    "the body was changed after it had been hashed (compressed, for one), or the hash \
+                     that was given is not this body's"
+                }
+            };
+            Some(differs("the payload hash", own, theirs, hint))
+        }
+        _ => None,
+    }
+}
+
+fn hint_for_paths(here: &str, server: &str) -> &'static str {
+    if here.replace("%25", "%") == server {
+        "the service encodes the path once: `SigningOptions::path_encoding(PathEncoding::Single)`"
+    } else if here == server.replace("%25", "%") {
+        "the service encodes the path twice: `SigningOptions::path_encoding(PathEncoding::Double)`"
+    } else if server.contains("//") || server.contains("/.") {
+        "the service does not normalise the path: `SigningOptions::normalize_path(false)`"
+    } else if here.contains("//") || here.contains("/.") {
+        "the service normalises the path: `SigningOptions::normalize_path(true)`"
+    } else {
+        "a proxy may have changed it, or another layer after it was signed"
+    }
+}
+
+fn of_queries(here: &str, server: &str) -> String {
+    let split = |pair| str::split_once(pair, '=').unwrap_or((pair, ""));
+    let (mut own, mut theirs) = (here.split('&'), server.split('&'));
+    loop {
+        let (own, theirs) = match (own.next(), theirs.next()) {
+            (Some(own), Some(theirs)) if own == theirs => continue,
+            (own, theirs) => (
+                own.filter(|pair| !pair.is_empty()).map(split),
+                theirs.filter(|pair| !pair.is_empty()).map(split),
+            ),
+        };
+        let only = |name: &str, place: &str| {
+            format!(
+                "the query parameter `{name}` is only {place}; a proxy or another layer may add or \
+                     remove it"
+            )
+        };
+        return match (own, theirs) {
+            (Some((name, value)), Some((other, their_value))) if name == other => {
+                let what = format!("the query parameter `{name}`");
+                let hint = "it may be encoded in another way, or have been changed";
+                match is_secret_parameter(name) {
+                    true => differs(&what, &redacted(value), &redacted(their_value), hint),
+                    false => differs(&what, value, their_value, hint),
+                }
+            }
+            (Some((name, _)), None) => only(name, "here"),
+            (Some((name, _)), Some((other, _))) if name < other => only(name, "here"),
+            (_, Some((name, _))) => only(name, "at the server"),
+            (None, None) => "the queries differ in empty pairs".to_owned(),
+        };
+    }
+}
+
+fn of_headers(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Option<String> {
+    // The payload hash has a line of its own.
+    let own = here.headers.iter();
+    for (name, value) in own.filter(|(name, _)| *name != "x-amz-content-sha256") {
+        let theirs = server.headers.iter().find(|(other, _)| other == name);
+        let Some((_, theirs)) = theirs else {
+            return Some(format!(
+                "the header `{name}` is signed, and did not reach the server: something on the way \
+                 removes it, so leave it unsigned with `SigningOptions::unsigned_header`"
+            ));
+        };
+        if value == theirs {
+            continue;
+        }
+        let what = format!("the header `{name}`");
+        let hint = match *name {
+            "host" => {
+                "the client or a proxy sends another host than the URI names: sign the request where \
+                 its URI is the one that is sent"
+            }
+            "x-amz-date" => "something set it anew after the request had been signed",
+            _ => {
+                "something on the way changes it: leave it unsigned with \
+                 `SigningOptions::unsigned_header`, or sign below what changes it"
+            }
+        };
+        return Some(match secrets.is_secret_header(name) {
+            true => differs(&what, &redacted(value), &redacted(theirs), hint),
+            false => differs(&what, value, theirs, hint),
+        });
+    }
+    let mut theirs = server.headers.iter();
+    let added = theirs.find(|(name, _)| here.headers.iter().all(|(other, _)| other != name))?;
+    Some(format!(
+        "the server signs the header `{}`, which is not signed here",
+        added.0
+    ))
+}
+
+fn of_strings_to_sign(here: &str, server: &str) -> Option<String> {
+    let parts = [
+        (
+            "the algorithm",
+            "the service wants another kind of signature",
+        ),
+        (
+            "the date",
+            "something set `x-amz-date` or `Date` anew after the request had been signed",
+        ),
+        (
+            "the credential scope",
+            "the service is in another region or has another signing name: see `SigningScope::new`",
+        ),
+        (
+            "the hash of the canonical request",
+            "the server saw another request than this one, and does not say which",
+        ),
+    ];
+    let lines = here.split('\n').zip(server.trim_end().split('\n'));
+    let (_, what, hint, own, theirs) = lines
+        .zip(parts)
+        .map(|((own, theirs), (what, hint))| (own != theirs, what, hint, own, theirs))
+        .find(|(differs, ..)| *differs)?;
+    Some(differs(what, own, theirs, hint))
+}
+
+fn differs(what: &str, here: &str, server: &str, hint: &str) -> String {
+    format!("{what} is `{here}` here and `{server}` at the server: {hint}")
+}

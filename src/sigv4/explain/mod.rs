@@ -1,0 +1,231 @@
+//! What a server computes for a signed request, in words, for when it says 403.
+
+mod answer;
+mod difference;
+mod redact;
+
+use std::fmt;
+
+use http::{HeaderMap, header, request};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::canonical::{self, SignedHeaders, signed_host};
+use super::scratch::Scratch;
+use super::signer::Signer;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::hex::hex;
+use crate::payload::PayloadHash;
+
+/// What [`Signer::explain`] found: the canonical request and the string to sign of a signed request,
+/// without its secrets.
+///
+/// Values of headers that are marked sensitive or are known to hold secrets, and of query parameters
+/// whose names speak of one, are left out here and wherever a difference is told. Everything else is
+/// in it: treat it as the request itself, and do not log it in production without a look.
+pub struct Explanation {
+    /// With all that is secret.
+    canonical: Zeroizing<String>,
+    redacted: String,
+    string_to_sign: String,
+    secrets: redact::Secrets,
+    notes: Vec<String>,
+}
+
+impl Signer {
+    /// What a server computes for a signed request as it stands: for when it answers that the
+    /// signature does not match.
+    ///
+    /// `signed` is the head as it was sent, below every layer that may have changed it, and `payload`
+    /// what it was signed with; the signer tells how the path is encoded. The date, the scope and the
+    /// signed headers are taken from the request, as the server does. So this also shows a header that
+    /// was changed between signing and sending.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use aws_credential_types::Credentials;
+    /// use tower_client_auth::PayloadHash;
+    /// use tower_client_auth::sigv4::{Signer, SigningCredentials, SigningOptions, SigningScope};
+    ///
+    /// let scope = SigningScope::new("us-east-1", "s3")?;
+    /// let signer = Signer::new(scope, SigningOptions::for_service("s3"));
+    /// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+    /// let credentials = SigningCredentials::new(credentials)?;
+    /// let request = http::Request::get("https://bucket.s3.amazonaws.com/a%20key").body(())?;
+    /// let mut head = request.into_parts().0;
+    /// let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+    /// signer.sign(&mut head, &credentials, &PayloadHash::EMPTY, time)?;
+    ///
+    /// let explanation = signer.explain(&head, &PayloadHash::EMPTY)?;
+    /// assert!(explanation.canonical_request().starts_with("GET\n/a%20key\n"));
+    ///
+    /// // What S3 sends with its 403.
+    /// let answer = "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>GET\n/a%2520key\n\n\
+    ///     </CanonicalRequest></Error>";
+    /// let difference = explanation.first_difference(answer.as_bytes());
+    /// let difference = difference.expect("the answer has the server's text");
+    /// assert!(difference.starts_with("the path is `/a%20key` here and `/a%2520key` at the server"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Request`] if the request has no `Authorization` header of a signature, or does
+    /// not say which host it goes to.
+    pub fn explain(
+        &self,
+        signed: &request::Parts,
+        payload: &PayloadHash,
+    ) -> Result<Explanation, AuthError> {
+        let authorization = Authorization::of(&signed.headers)?;
+        let value_of = |name: &str| {
+            let value = signed.headers.get(name)?;
+            std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+        };
+        let mut notes = Vec::new();
+        let payload = match value_of("x-amz-content-sha256") {
+            Some(sent) => {
+                if sent != payload.to_string() {
+                    notes.push(format!(
+                        "`x-amz-content-sha256` says {sent}, and the payload hash is {payload}"
+                    ));
+                }
+                sent.to_owned()
+            }
+            None if self.signs_payload() => payload.to_string(),
+            None => PayloadHash::Unsigned.to_string(),
+        };
+
+        #[allow(
+            clippy::needless_late_init,
+            reason = "the headers refer to it, so it must outlive them"
+        )]
+        let host;
+        let (_, found) = SignedHeaders::of_request(&signed.headers, &[]);
+        let mut headers = SignedHeaders::default();
+        host = signed_host(&found, &signed.uri)?;
+        for name in authorization.signed_headers.split(';') {
+            if name == "host" {
+                headers.push("host", &host, false);
+                continue;
+            }
+            let mut missing = true;
+            for value in signed.headers.get_all(name) {
+                headers.push(name, value.as_bytes(), false);
+                missing = false;
+            }
+            if missing {
+                notes.push(format!(
+                    "`{name}` is signed, and the request does not have it any more"
+                ));
+                headers.push(name, b"", true);
+            }
+        }
+        headers.sort();
+        let room = canonical::room(&signed.method, &signed.uri, &headers) + payload.len();
+        let (canonical, hash) = Scratch::new(room).write(|text| {
+            let (method, uri) = (&signed.method, &signed.uri);
+            let payload = payload.as_bytes();
+            canonical::write(text, method, uri, &headers, payload, self.options());
+            let hash = hex(&Sha256::digest(text.written()).into());
+            // For people: bytes that are no text are not shown as they are.
+            let text = String::from_utf8_lossy(text.written()).into_owned();
+            Ok((Zeroizing::new(text), hash))
+        })?;
+        let string_to_sign = format!(
+            "{}\n{}\n{}\n{}",
+            authorization.algorithm,
+            value_of("x-amz-date").unwrap_or_default(),
+            authorization.scope,
+            String::from_utf8_lossy(&hash),
+        );
+        if value_of("x-amz-date").is_none() {
+            notes.push("the request has no `x-amz-date`".to_owned());
+        }
+        let secrets = redact::Secrets::of(&signed.headers);
+        Ok(Explanation {
+            redacted: secrets.redact(&canonical),
+            canonical,
+            string_to_sign,
+            secrets,
+            notes,
+        })
+    }
+}
+
+impl Explanation {
+    /// The canonical request, with secrets left out.
+    pub fn canonical_request(&self) -> &str {
+        &self.redacted
+    }
+
+    /// The string to sign. Its last line is the hash of the canonical request with its secrets.
+    pub fn string_to_sign(&self) -> &str {
+        &self.string_to_sign
+    }
+
+    /// The first difference to what the server computed, in words, with a guess at the reason.
+    ///
+    /// `answer` is the body of a 403. S3, API Gateway and most other services put their own canonical
+    /// request or string to sign into it; `None` if this one does not.
+    pub fn first_difference(&self, answer: &[u8]) -> Option<String> {
+        let server = answer::Answer::parse(answer)?;
+        Some(difference::first(self, &server))
+    }
+}
+
+/// Both texts, and what is odd about the request.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "canonical request:\n{}\n", self.redacted)?;
+        write!(f, "string to sign:\n{}", self.string_to_sign)?;
+        for note in &self.notes {
+            write!(f, "\n\nnote: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Explanation")
+            .field("canonical_request", &self.redacted)
+            .field("string_to_sign", &self.string_to_sign)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parts of an `Authorization` header that say what was signed.
+struct Authorization<'a> {
+    algorithm: &'a str,
+    scope: &'a str,
+    signed_headers: &'a str,
+}
+
+impl<'a> Authorization<'a> {
+    fn of(headers: &'a HeaderMap) -> Result<Self, AuthError> {
+        let parse = || {
+            let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+            let (algorithm, fields) = value.split_once(' ')?;
+            let field = |name: &str| {
+                let mut fields = fields.split(',').map(str::trim);
+                fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+            };
+            Some(Self {
+                algorithm,
+                scope: field("Credential")?.split_once('/')?.1,
+                signed_headers: field("SignedHeaders")?,
+            })
+        };
+        parse()
+            .filter(|parsed| parsed.algorithm.starts_with("AWS4-"))
+            .ok_or_else(|| {
+                AuthError::new(
+                    AuthErrorKind::Request,
+                    "there is nothing to explain: the request has no `Authorization` header with a \
+                 signature",
+                )
+            })
+    }
+}
