@@ -342,13 +342,22 @@ impl Random {
 
 #[test]
 fn random_requests_are_signed_as_botocore_does() {
+    compare(10_000, 0x5eed_b070_c04e_0029);
+}
+
+#[test]
+#[ignore = "soak: a hundred thousand requests"]
+fn random_requests_are_signed_as_botocore_does_soak() {
+    compare(100_000, 0x5eed_b070_c04e_1029);
+}
+
+fn compare(requests: usize, seed: u64) {
     if skipped("random requests beside botocore") {
         return;
     }
-    const REQUESTS: usize = 10_000;
-    let mut random = Random(0x5eed_b070_c04e_0029);
+    let mut random = Random(seed);
     let (mut sessions, mut s3, mut unsigned, mut ports) = (0, 0, 0, 0);
-    for n in 0..REQUESTS {
+    for n in 0..requests {
         let case = random.case();
         let (ours, theirs) = (case.ours(), case.theirs());
         let canonical = theirs.canonical.as_deref().unwrap_or_default();
@@ -366,12 +375,12 @@ fn random_requests_are_signed_as_botocore_does() {
         ("unsigned", unsigned),
         ("port", ports),
     ] {
-        assert!(count > REQUESTS / 10, "{kind}: only {count}");
+        assert!(count > requests / 10, "{kind}: only {count}");
     }
     promise(
         29,
         format_args!(
-            "{REQUESTS} of {REQUESTS} random requests agree with botocore; {sessions} with a \
+            "{requests} of {requests} random requests agree with botocore; {sessions} with a \
              session token, {s3} for S3, {unsigned} with an unsigned payload, {ports} with a port \
              in the signed host"
         ),

@@ -286,10 +286,19 @@ impl Random {
 
 #[test]
 fn random_requests_are_signed_as_the_reference_does() {
-    const REQUESTS: usize = 100_000;
-    let mut random = Random(0x5eed_0000_0000_0029);
+    compare(100_000, 0x5eed_0000_0000_0029);
+}
+
+#[test]
+#[ignore = "soak: a million requests"]
+fn random_requests_are_signed_as_the_reference_does_soak() {
+    compare(1_000_000, 0x5eed_0000_0002_0029);
+}
+
+fn compare(requests: usize, seed: u64) {
+    let mut random = Random(seed);
     let (mut sessions, mut single, mut unsigned) = (0, 0, 0);
-    for n in 0..REQUESTS {
+    for n in 0..requests {
         let setup = random.setup();
         let head = random.request(setup.encoding);
         let (ours, theirs) = (setup.ours(&head), setup.theirs(&head));
@@ -306,12 +315,12 @@ fn random_requests_are_signed_as_the_reference_does() {
         ("S3", single),
         ("unsigned", unsigned),
     ] {
-        assert!(count > REQUESTS / 10, "{kind}: only {count}");
+        assert!(count > requests / 10, "{kind}: only {count}");
     }
     promise(
         29,
         format_args!(
-            "{REQUESTS} of {REQUESTS} random requests agree with aws-sigv4; {sessions} with a \
+            "{requests} of {requests} random requests agree with aws-sigv4; {sessions} with a \
              session token, {single} for S3, {unsigned} with headers that are not signed"
         ),
     );

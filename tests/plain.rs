@@ -427,10 +427,19 @@ fn ours(plain: &Plain<'_>, options: SigningOptions, hash: PayloadHash, second: u
 
 #[test]
 fn requests_of_any_kind_are_signed_as_they_are_plainly() {
-    const REQUESTS: usize = 100_000;
-    let mut random = Random(0x5eed_0000_0001_0029);
+    compare(100_000, 0x5eed_0000_0001_0029);
+}
+
+#[test]
+#[ignore = "soak: a million requests"]
+fn requests_of_any_kind_are_signed_as_they_are_plainly_soak() {
+    compare(1_000_000, 0x5eed_0000_0003_0029);
+}
+
+fn compare(requests: usize, seed: u64) {
+    let mut random = Random(seed);
     let (mut kinds, mut refused) = (BTreeMap::new(), 0);
-    for n in 0..REQUESTS {
+    for n in 0..requests {
         let head = any_head(&mut random, &mut refused);
         let service = random.pick(&["s3", "execute-api", "aoss", "vpc-lattice-svcs"]);
         let region = random.pick(&["us-east-1", "cn-north-1", "X", "a_b.c"]);
@@ -477,12 +486,12 @@ fn requests_of_any_kind_are_signed_as_they_are_plainly() {
     }
     // A generator that stopped making one kind would leave a figure that says little.
     let rarest = kinds.values().copied().min().unwrap_or_default();
-    assert!(rarest > REQUESTS / 200, "{kinds:#?}");
-    assert!(refused < REQUESTS / 10, "http refused {refused} URIs");
+    assert!(rarest > requests / 200, "{kinds:#?}");
+    assert!(refused < requests / 10, "http refused {refused} URIs");
     promise(
         29,
         format_args!(
-            "{REQUESTS} of {REQUESTS} requests over any bytes agree with a signer written down \
+            "{requests} of {requests} requests over any bytes agree with a signer written down \
              plainly; {} kinds of them, each {rarest} times or more",
             kinds.len()
         ),
