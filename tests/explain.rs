@@ -91,15 +91,147 @@ fn an_explanation_has_no_secrets() {
         head.headers.insert(name, HeaderValue::from_static(CANARY));
     }
     let explanation = sign("s3", &mut head);
-    let theirs = explanation.canonical_request().replace("[redacted", CANARY);
-    for answer in [String::new(), theirs.clone(), theirs.replace("POST", "GET")] {
-        let answer = xml(&answer);
-        let difference = explanation.first_difference(answer.as_bytes());
-        let printed = format!("{explanation} {explanation:?} {difference:?}");
-        for secret in [CANARY, TOKEN, SECRET] {
-            assert!(!printed.contains(secret), "{printed}");
+    let printed = format!("{explanation} {explanation:?}");
+    for secret in [CANARY, TOKEN, SECRET] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+
+    // The server has the whole request, and repeats its secrets where they belong or anywhere else.
+    let theirs = explanation
+        .canonical_request()
+        .replace("[redacted, 27 bytes]", TOKEN)
+        .replace("[redacted, 14 bytes]", CANARY);
+    let mut told = 0;
+    for line in 0..theirs.lines().count() {
+        for (secret, instead) in [
+            (CANARY, "n0thing"),
+            (TOKEN, "n0thing"),
+            ("", TOKEN),
+            ("", CANARY),
+        ] {
+            let mut lines: Vec<String> = theirs.lines().map(str::to_owned).collect();
+            lines[line] = match secret {
+                "" => instead.to_owned(),
+                secret => lines[line].replacen(secret, instead, 1),
+            };
+            for answer in [xml(&lines.join("\n")), json(&lines.join("\n"), TOKEN)] {
+                let difference = explanation.first_difference(answer.as_bytes());
+                let difference = difference.expect("a text");
+                for secret in [CANARY, TOKEN, SECRET] {
+                    assert!(!difference.contains(secret), "{difference}");
+                }
+                told += usize::from(difference.contains("redacted"));
+            }
         }
     }
+    assert!(told > 20, "{told}");
+}
+
+/// Each secret by itself differs, so that it is the one that would be told.
+#[test]
+fn a_secret_that_differs_is_not_told() {
+    for (name, value) in [
+        ("x-amz-security-token", TOKEN),
+        ("x-unlisted", CANARY),
+        ("cookie", CANARY),
+    ] {
+        let mut head = request();
+        head.headers
+            .insert("cookie", HeaderValue::from_static(CANARY));
+        let explanation = sign("s3", &mut head);
+        let redacted = format!("{name}:[redacted, {} bytes]", value.len());
+        let theirs = explanation.canonical_request();
+        assert!(theirs.contains(&redacted), "{theirs}");
+        let theirs = theirs
+            .replace(&redacted, &format!("{name}:0ther"))
+            .replace("[redacted, 27 bytes]", TOKEN)
+            .replace("[redacted, 14 bytes]", CANARY);
+        let difference = explanation.first_difference(xml(&theirs).as_bytes());
+        let difference = difference.expect("a text");
+        let begins = format!("the header `{name}` is `[redacted, {} bytes]`", value.len());
+        assert!(difference.starts_with(&begins), "{difference}");
+        assert!(!difference.contains("0ther"), "{difference}");
+    }
+}
+
+/// The list of signed headers is the caller's where its own signature is kept.
+#[test]
+fn names_in_another_case_or_twice_are_the_same_names() {
+    let mut head = request();
+    head.headers
+        .insert("x-api-key", HeaderValue::from_static(CANARY));
+    let listed = "AWS4-HMAC-SHA256 Credential=a/20150830/r/s/aws4_request, \
+        SignedHeaders=Host;X-Api-Key;x-unlisted;X-UNLISTED;content-type;content-type;ä, Signature=0";
+    let listed = HeaderValue::from_bytes(listed.as_bytes()).expect("a value");
+    head.headers.insert(header::AUTHORIZATION, listed);
+    let explanation = signer("s3").explain(&head, &PayloadHash::EMPTY);
+    // A list that is not ASCII is no list.
+    assert!(explanation.is_err());
+    let listed = "AWS4-HMAC-SHA256 Credential=a/20150830/r/s/aws4_request, \
+        SignedHeaders=Host;X-Api-Key;x-unlisted;X-UNLISTED;content-type;content-type;(), Signature=0";
+    let listed = HeaderValue::from_static(listed);
+    head.headers.insert(header::AUTHORIZATION, listed);
+    let explanation = signer("s3").explain(&head, &PayloadHash::EMPTY);
+    let explanation = explanation.expect("an explanation");
+    let text = explanation.to_string();
+    assert!(!text.contains(CANARY), "{text}");
+    for line in [
+        "host:bucket.s3.amazonaws.com",
+        "x-api-key:[redacted, 14 bytes]",
+        "content-type:text/plain",
+        "content-type;host;x-api-key;x-unlisted",
+        "note: `x-unlisted` is listed twice",
+        "note: a signed header has a name that cannot be one",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_payload_that_is_never_signed_is_no_surprise() {
+    let mut head = request();
+    let text = sign("vpc-lattice-svcs", &mut head).to_string();
+    assert!(
+        text.contains("UNSIGNED-PAYLOAD") && !text.contains("note:"),
+        "{text}"
+    );
+}
+
+/// A terminal obeys control characters, and a log has lines.
+#[test]
+fn what_a_stranger_wrote_is_escaped_and_cut() {
+    let mut head = request();
+    let explanation = sign("s3", &mut head);
+    let long = format!("\u{1b}[2J\r{}", "x".repeat(5000));
+    let difference = explanation.first_difference(xml(&long).as_bytes());
+    let difference = difference.expect("a text");
+    assert!(!difference.chars().any(char::is_control), "{difference:?}");
+    assert!(difference.len() < 1000, "{difference}");
+    assert!(difference.contains("(5005 bytes)"), "{difference}");
+}
+
+/// What an answer leaves out is not taken for equal.
+#[test]
+fn an_answer_that_says_little_proves_little() {
+    let mut head = request();
+    let explanation = sign("s3", &mut head);
+    let whole = explanation
+        .canonical_request()
+        .replace("[redacted, 27 bytes]", TOKEN)
+        .replace("[redacted, 14 bytes]", CANARY);
+    let difference = |answer: String| explanation.first_difference(answer.as_bytes());
+    assert_eq!(difference(xml("")), None);
+    assert_eq!(difference(json("", "")), None);
+    let begun = difference(xml(&whole[..20])).expect("a text");
+    assert!(begun.contains("not all of what the server computed") || begun.starts_with("the "));
+    let same = difference(xml(&whole)).expect("a text");
+    assert!(same.contains("another secret access key"), "{same}");
+    let begun = whole.split("\n\n").next().expect("a beginning");
+    let begun = difference(xml(begun)).expect("a text");
+    assert!(
+        begun.contains("not all of what the server computed"),
+        "{begun}"
+    );
 }
 
 #[test]

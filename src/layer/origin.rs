@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, Port, Scheme};
 
 use crate::error::{AuthError, AuthErrorKind};
 use crate::words::has;
@@ -90,8 +90,13 @@ pub(crate) fn port_of(authority: &Authority, https: bool) -> Result<u16, AuthErr
     match (text.get(host_end..), authority.port_u16()) {
         // A bare colon means the default port, RFC 3986, section 3.2.3.
         (Some("" | ":"), None) => Ok(default_port(https)),
-        // Nothing but a port follows the host: the parser passes over text after an IPv6 literal.
-        (Some(rest), Some(port)) if rest.starts_with(':') => Ok(port),
+        // Nothing but the port follows the host: the parser passes over text after an IPv6 literal, and
+        // over brackets elsewhere.
+        (Some(rest), Some(port))
+            if rest.strip_prefix(':') == authority.port().as_ref().map(Port::as_str) =>
+        {
+            Ok(port)
+        }
         _ => Err(AuthError::new(
             AuthErrorKind::Request,
             "the request's URI has a port that is not a number from 0 to 65535",

@@ -52,9 +52,10 @@
 //! Little more than SHA-256 of the canonical request and of the payload. The text is written once, into a
 //! buffer that the signatures of a thread share, and that is wiped after each; headers and query pairs
 //! are sorted where they lie; signing keys, and what the signatures of one second have in common, hang on
-//! the credentials and are read without a lock. A signature allocates its header values, and what the
-//! header map needs to grow: three times at most, as long as there are no more than 24 signed headers and
-//! 16 query pairs. `cargo bench --bench sign` measures it beside other signers.
+//! the credentials and are read without a lock. An ordinary signature allocates its header values, and
+//! what the header map needs to grow: three times at most. What takes more: over 24 signed headers or 16
+//! query pairs, a path that must be normalised, and a text of over 16 KiB, which no
+//! thread keeps room for. `cargo bench --bench sign` measures it beside other signers.
 //!
 //! # Beside `aws-sigv4`
 //!
@@ -69,11 +70,12 @@
 //! | `+` in a query | a space, signed as `%20` | the same | services read forms so; AWS has a space encoded as `%20` and not as `+` ([S3][s3], `UriEncode`), so a plus sign must come as `%2B` |
 //! | escapes that are no UTF-8 | `?a=%FF` and `?a=%FE` are signed as they stand | one and the same signature | AWS encodes bytes ([S3][s3], `UriEncode`); two requests that differ must not share a signature |
 //! | `a=b=c`, `%2f`, `%41`, `a&&b` | decoded and encoded strictly: `a=b%3Dc`, `%2F`, `A`, `a=&b=` | the same | all bytes but the unreserved ones are encoded, in upper case ([RFC 3986][uri], section 2) |
+//! | a `%` without two digits | stands for itself: `?a=%F` is signed as `%25F`, which is what `?a=%25F` is signed as | the same | it is no escape, and services take it so or refuse it |
 //! | headers that are not signed | [those above](#what-is-signed) | `authorization`, `user-agent`, `x-amzn-trace-id`, `transfer-encoding` | AWS demands `host`, `content-type` and `x-amz-*` ([create][iam], canonical headers), and advises against those that are changed on the way |
 //! | userinfo | never in the signed host | in the host | it is no part of the `host` header (RFC 9110, section 7.2) |
 //! | a port that is the scheme's own | not in the signed host | the same | clients leave it out of the `host` header |
-//! | a relative URI | an error | a panic | the host would be missing, which must be signed |
-//! | header values that are not UTF-8 | signed as bytes | an error | HTTP allows them (RFC 9110, section 5.5) |
+//! | a relative URI without a `Host` header | an error | a panic | the host would be missing, which must be signed |
+//! | header values that are not UTF-8 | signed as bytes | cannot be given to it | HTTP allows them (RFC 9110, section 5.5) |
 //! | tabs around a value | trimmed, as spaces are | signed | HTTP takes them off on the way (RFC 9110, section 5.5) |
 //! | paths that are encoded once | decoded and encoded strictly: `/a(b)`, `/%c3%a9` and `/a%2Fb` are signed as `/a%28b%29`, `/%C3%A9` and `/a/b` | as they stand | S3 decodes the path and encodes the object key, all but its slashes ([S3][s3]) |
 //! | events | none | every header in a TRACE event | API keys and cookies are among them |

@@ -62,13 +62,13 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
+        let used = self.used.min(buffer.len());
         if buffer.len() > KEPT {
-            buffer.zeroize();
+            buffer[..used].zeroize();
             return;
         }
         // A plain fill, ten times as fast as volatile writes: the buffer lives on, so the compiler has
         // to write it, and `black_box` lets it think that somebody reads it.
-        let used = self.used.min(buffer.len());
         buffer[..used].fill(0);
         std::hint::black_box(&mut buffer);
         let _ = SPARE.try_with(|spare| spare.set(buffer));
@@ -194,7 +194,7 @@ impl<'a> Text<'a> {
     #[inline(always)]
     pub(super) fn remove(&mut self, start: usize, middle: usize) {
         if start <= middle && middle <= self.end {
-            self.furthest = self.furthest.max(self.end);
+            self.furthest = self.furthest.max(self.end + SHORT);
             self.room.copy_within(middle..self.end, start);
             self.end -= middle - start;
         }
@@ -221,6 +221,7 @@ mod tests {
             text.repeat(0..12);
             text.remove(3, 9);
             text.extend_short(b"secret secret 16", 3);
+            text.remove(0, text.len());
             Ok(())
         };
         Scratch::new(100).write(secret).expect("room");

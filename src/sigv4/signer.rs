@@ -67,6 +67,9 @@ impl Signer {
     /// removes whatever the request had of these. Everything else stays as it is. `authorization`
     /// and `x-amz-security-token` are marked sensitive.
     ///
+    /// Over HTTP/2 clients send the URI's authority as it stands: leave userinfo and the scheme's own port
+    /// out of it, since the signed host has neither. The layer sees to that.
+    ///
     /// # Errors
     ///
     /// [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) if the request names no host or has

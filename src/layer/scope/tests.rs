@@ -47,10 +47,11 @@ fn addresses_compare_as_addresses() {
 }
 
 #[test]
-fn text_after_an_address_is_no_port() {
+fn text_beside_a_host_is_no_port() {
     for odd in [
         "https://[::1]evil.example:443/",
         "https://[::1]evil.example/",
+        "https://api.example.com:[x]:8443/",
     ] {
         // The parser may come to refuse these.
         if let Ok(uri) = odd.parse::<Uri>() {

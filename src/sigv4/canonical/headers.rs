@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 use super::super::scratch::Text;
-use super::{KEY, Key, bytes_of, sort_key};
+use super::sort_key::{KEY, Key, bytes_of, sort_key};
 use crate::words::{has, has_twice};
 
 /// How many headers are sorted in place. More of them take an allocation.
@@ -120,7 +120,7 @@ impl<'a> SignedHeaders<'a> {
             }
             last = Some(entry);
         }
-        // `host` is always there, so that there is a last separator.
+        // There is at least one name, `host` in a signature, and so a last separator.
         text.pop();
         start..text.len()
     }

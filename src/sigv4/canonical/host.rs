@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::Uri;
+use http::uri::{Authority, Port};
 
 use super::headers::Found;
 use crate::error::{AuthError, AuthErrorKind};
@@ -31,12 +32,12 @@ pub(in super::super) fn signed_host<'a>(
 
 fn uri_host(uri: &Uri) -> Option<Cow<'_, [u8]>> {
     let authority = uri.authority()?;
-    let text = authority.as_str().as_bytes();
+    let text = authority.as_str();
     // Most have neither userinfo nor a port, and taking them apart is not cheap.
-    let (host, port) = match has(text, *b"@:[") {
-        true => (authority.host(), authority.port_u16()),
-        false => (authority.as_str(), None),
-    };
+    if !has(text.as_bytes(), *b"@:[") {
+        return (!text.is_empty()).then_some(Cow::Borrowed(text.as_bytes()));
+    }
+    let host = authority.host();
     if host.is_empty() {
         return None;
     }
@@ -45,12 +46,23 @@ fn uri_host(uri: &Uri) -> Option<Cow<'_, [u8]>> {
         Some("http" | "ws") => Some(80),
         _ => None,
     };
-    match port {
-        Some(port) if Some(port) != standard => {
-            Some(Cow::Owned(format!("{host}:{port}").into_bytes()))
-        }
+    match authority.port_u16() {
+        Some(port) if Some(port) != standard => Some(with_port(authority, host, port)),
         _ => Some(Cow::Borrowed(host.as_bytes())),
     }
+}
+
+/// Host and port as they stand in the authority, if they do: `:08443` does not.
+fn with_port<'a>(authority: &'a Authority, host: &str, port: u16) -> Cow<'a, [u8]> {
+    let text = authority.as_str();
+    let sent = text.rsplit_once('@').map_or(text, |(_, sent)| sent);
+    let written = authority.port();
+    let written = written.as_ref().map_or("", Port::as_str);
+    let is_plain = !written.starts_with(['0', '+']);
+    if is_plain && sent.len() == host.len() + 1 + written.len() {
+        return Cow::Borrowed(sent.as_bytes());
+    }
+    Cow::Owned(format!("{host}:{port}").into_bytes())
 }
 
 #[cfg(test)]
@@ -68,5 +80,10 @@ mod tests {
         let with_port = format!("{neptune}:8182");
         assert_eq!(host(&format!("https://{with_port}/status")), with_port);
         assert_eq!(host(&format!("https://{neptune}:443/status")), neptune);
+        assert_eq!(host(&format!("https://u:p@{with_port}/status")), with_port);
+        assert_eq!(host(&format!("https://{neptune}:08182/status")), with_port);
+        assert_eq!(host(&format!("https://{neptune}:+8182/status")), with_port);
+        assert_eq!(host("https://[::1]:8182/status"), "[::1]:8182");
+        assert_eq!(host("https://u@[::1]/status"), "[::1]");
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptio
 }
 
 /// RFC 3986, section 5.2.4, and empty segments go as well, as AWS has it.
-fn normalize(path: &str) -> String {
+pub(in super::super) fn normalize(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut directory = true;
     for segment in path.split('/') {

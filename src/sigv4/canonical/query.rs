@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::super::scratch::Text;
 use super::escape::{is_unreserved, unescape, write_encoded, write_escape};
-use super::{Key, sort_key};
+use super::sort_key::{Key, sort_key};
 
 /// How many pairs are sorted in place. More of them take an allocation.
 const INLINE: usize = 16;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+
 /// What the server computed, as far as it says.
 pub(super) struct Answer {
     pub(super) canonical: Option<String>,
@@ -11,13 +13,14 @@ pub(super) struct Answer {
 impl Answer {
     /// `None` if there is neither text in the body.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        let body = String::from_utf8_lossy(body);
-        let answer = match serde_json::from_str(&body) {
-            Ok(json) => Self::in_message(&message_of(&json)?),
+        let body = String::from_utf8_lossy(body.get(..MOST).unwrap_or(body));
+        let answer = match serde_json::from_str::<Json>(&body) {
+            Ok(json) => Self::in_message(&json.message),
             Err(_) => Self {
                 canonical: element(&body, "CanonicalRequest"),
                 string_to_sign: element(&body, "StringToSign"),
             }
+            .without_blanks()
             .or_else(|| Self::in_message(&unescape(&body))),
         };
         answer.is_some().then_some(answer)
@@ -26,21 +29,28 @@ impl Answer {
     /// Most services: `The Canonical String for this request should have been '…' The String-to-Sign
     /// should have been '…'`.
     fn in_message(text: &str) -> Self {
-        let quoted = |title: &str| {
-            let (_, rest) = text.split_once(title)?;
+        // The texts may have apostrophes of their own: each ends with the last one before what follows.
+        const NEXT: &str = "The String-to-Sign";
+        let (first, second) = text.split_at(text.find(NEXT).unwrap_or(text.len()));
+        let quoted = |part: &str, title: &str| {
+            let (_, rest) = part.split_once(title)?;
             let (_, rest) = rest.split_once("should have been")?;
             let (_, rest) = rest.split_once('\'')?;
-            // The text may have apostrophes of its own, and ends before the next sentence or at the
-            // end of the message.
-            let end = rest
-                .find("'\n")
-                .or_else(|| rest.find("' The"))
-                .or_else(|| rest.rfind('\''))?;
-            Some(rest[..end].to_owned())
+            let (text, _) = rest.rsplit_once('\'')?;
+            Some(text.to_owned())
         };
         Self {
-            canonical: quoted("Canonical String"),
-            string_to_sign: quoted("String-to-Sign"),
+            canonical: quoted(first, "The Canonical String"),
+            string_to_sign: quoted(second, NEXT),
+        }
+        .without_blanks()
+    }
+
+    fn without_blanks(self) -> Self {
+        let written = |text: &String| !text.trim().is_empty();
+        Self {
+            canonical: self.canonical.filter(written),
+            string_to_sign: self.string_to_sign.filter(written),
         }
     }
 
@@ -56,9 +66,14 @@ impl Answer {
     }
 }
 
-fn message_of(json: &serde_json::Value) -> Option<String> {
-    let message = json.get("message").or_else(|| json.get("Message"))?;
-    message.as_str().map(str::to_owned)
+/// What is looked at of an answer, in bytes. A canonical request is a few thousand.
+const MOST: usize = 256 * 1024;
+
+/// The part of a JSON answer that is for people.
+#[derive(Deserialize)]
+struct Json {
+    #[serde(alias = "Message")]
+    message: String,
 }
 
 /// The text of an XML element without children, S3's.
@@ -78,7 +93,8 @@ fn unescape(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find('&') {
         plain.push_str(&rest[..at]);
         rest = &rest[at..];
-        let end = rest.find(';').filter(|end| *end <= 8);
+        // The longest is `&#x10ffff;`. No further, or a body of ampersands would take forever.
+        let end = rest.bytes().take(10).position(|byte| byte == b';');
         match end.and_then(|end| Some((character(&rest[1..end])?, end))) {
             Some((character, end)) => {
                 plain.push(character);
@@ -128,7 +144,7 @@ mod tests {
 
         let message = "The request signature we calculated does not match the signature you \
             provided. Consult the service documentation for details.\n\nThe Canonical String for this \
-            request should have been\n'GET\n/it's\n\nhost:a\n\nhost\nhash'\n\nThe String-to-Sign should \
+            request should have been\n'GET\n/it's\n\nhost:'a'\n\nhost\nhash'\n\nThe String-to-Sign should \
             have been\n'AWS4-HMAC-SHA256\nd\ns\nh'\n";
         let json = serde_json::json!({ "message": message }).to_string();
         let query = format!(
@@ -138,10 +154,19 @@ mod tests {
         for body in [json, query] {
             let answer = Answer::parse(body.as_bytes()).expect("texts");
             let canonical = answer.canonical.expect("a canonical request");
-            assert_eq!(canonical, "GET\n/it's\n\nhost:a\n\nhost\nhash");
+            assert_eq!(canonical, "GET\n/it's\n\nhost:'a'\n\nhost\nhash");
             let string_to_sign = answer.string_to_sign.expect("a string to sign");
             assert_eq!(string_to_sign, "AWS4-HMAC-SHA256\nd\ns\nh");
         }
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(unescape("&#x10ffff;&#65;&lt;&amp;lt;"), "\u{10ffff}A<&lt;");
+        assert_eq!(unescape("&#x110000;&;&nbsp;&é&"), "&#x110000;&;&nbsp;&é&");
+        // In time that grows with the text, and not with its square.
+        let many = "&".repeat(1 << 20);
+        assert_eq!(unescape(&many), many);
     }
 
     #[test]
@@ -158,6 +183,7 @@ mod tests {
             "The Canonical String should have been '",
             "<CanonicalRequest>",
             "&#xffffffff;&;&#;",
+            "<CanonicalRequest> \n</CanonicalRequest>",
             "\u{fffd}&é;",
         ] {
             assert!(Answer::parse(body.as_bytes()).is_none(), "{body}");

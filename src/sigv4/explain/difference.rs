@@ -1,29 +1,39 @@
 //! The first difference between two canonical requests, in words.
 
-use super::Explanation;
+use super::super::canonical::normalized;
 use super::answer::Answer;
-use super::redact::{Secrets, is_secret_parameter, redacted};
+use super::redact::{Secrets, is_secret_name, redacted};
 
 /// Both canonical requests from top to bottom, then both strings to sign.
-pub(super) fn first(here: &Explanation, server: &Answer) -> String {
-    let canonical = server.canonical.as_deref();
-    let canonical = canonical.filter(|text| !text.trim().is_empty());
-    let canonical = canonical.and_then(|server| {
-        let (here, server) = (Parsed::of(&here.canonical), Parsed::of(server));
+pub(super) fn first(
+    (canonical, string_to_sign): (&str, &str),
+    server: &Answer,
+    secrets: &Secrets,
+) -> String {
+    let parsed = server.canonical.as_deref().and_then(|server| {
+        let (here, server) = (Parsed::of(canonical), Parsed::of(server));
         Some((here?, server?))
     });
-    canonical
-        .and_then(|(own, server)| of_requests(&own, &server, &here.secrets))
-        .or_else(|| {
-            let server = server.string_to_sign.as_deref()?;
-            of_strings_to_sign(&here.string_to_sign, server)
-        })
-        .unwrap_or_else(|| {
-            "none: the server computed the same as is computed here, so the signature was made with \
-             another secret access key, or the request was changed after it had been signed and before \
-             it was explained"
-                .to_owned()
-        })
+    let whole = parsed
+        .as_ref()
+        .is_some_and(|(_, server)| server.payload.is_some());
+    if let Some((here, server)) = parsed
+        && let Some(difference) = of_requests(&here, &server, secrets)
+    {
+        return difference;
+    }
+    let theirs = server.string_to_sign.as_deref().map(str::trim_end);
+    if let Some(difference) = theirs.and_then(|theirs| of_strings_to_sign(string_to_sign, theirs)) {
+        return difference;
+    }
+    match whole || theirs == Some(string_to_sign) {
+        true => {
+            "none: the server computed what is computed here, so the signature was made with another \
+             secret access key, or the request was changed between signing it and explaining it"
+        }
+        false => "none in what the answer shows, which is not all of what the server computed",
+    }
+    .to_owned()
 }
 
 /// A canonical request, taken apart. What the server's lacks at its end is `None`.
@@ -77,6 +87,9 @@ fn of_requests(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opt
     {
         return Some(of_queries(own, theirs));
     }
+    if server.headers.is_empty() && server.signed.is_some() {
+        return Some("the headers: the server's text has none where they should be".to_owned());
+    }
     if !server.headers.is_empty()
         && let Some(difference) = of_headers(here, server, secrets)
     {
@@ -111,9 +124,9 @@ fn hint_for_paths(here: &str, server: &str) -> &'static str {
         "the service encodes the path once: `SigningOptions::path_encoding(PathEncoding::Single)`"
     } else if here == server.replace("%25", "%") {
         "the service encodes the path twice: `SigningOptions::path_encoding(PathEncoding::Double)`"
-    } else if server.contains("//") || server.contains("/.") {
+    } else if normalized(server) == here {
         "the service does not normalise the path: `SigningOptions::normalize_path(false)`"
-    } else if here.contains("//") || here.contains("/.") {
+    } else if normalized(here) == server {
         "the service normalises the path: `SigningOptions::normalize_path(true)`"
     } else {
         "a proxy may have changed it, or another layer after it was signed"
@@ -141,7 +154,7 @@ fn of_queries(here: &str, server: &str) -> String {
             (Some((name, value)), Some((other, their_value))) if name == other => {
                 let what = format!("the query parameter `{name}`");
                 let hint = "it may be encoded in another way, or have been changed";
-                match is_secret_parameter(name) {
+                match is_secret_name(name) {
                     true => differs(&what, &redacted(value), &redacted(their_value), hint),
                     false => differs(&what, value, their_value, hint),
                 }
@@ -175,6 +188,13 @@ fn of_headers(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opti
                  its URI is the one that is sent"
             }
             "x-amz-date" => "something set it anew after the request had been signed",
+            "x-amz-security-token" => {
+                "another layer put another session token in, or a proxy signed the request again"
+            }
+            name if name == "content-type" || name.starts_with("x-amz-") => {
+                "something changes it after it was signed, and services want it to be signed: sign \
+                 below what changes it"
+            }
             _ => {
                 "something on the way changes it: leave it unsigned with \
                  `SigningOptions::unsigned_header`, or sign below what changes it"
@@ -189,7 +209,7 @@ fn of_headers(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opti
     let added = theirs.find(|(name, _)| here.headers.iter().all(|(other, _)| other != name))?;
     Some(format!(
         "the server signs the header `{}`, which is not signed here",
-        added.0
+        shown(added.0)
     ))
 }
 
@@ -212,7 +232,7 @@ fn of_strings_to_sign(here: &str, server: &str) -> Option<String> {
             "the server saw another request than this one, and does not say which",
         ),
     ];
-    let lines = here.split('\n').zip(server.trim_end().split('\n'));
+    let lines = here.split('\n').zip(server.split('\n'));
     let (_, what, hint, own, theirs) = lines
         .zip(parts)
         .map(|((own, theirs), (what, hint))| (own != theirs, what, hint, own, theirs))
@@ -221,5 +241,16 @@ fn of_strings_to_sign(here: &str, server: &str) -> Option<String> {
 }
 
 fn differs(what: &str, here: &str, server: &str, hint: &str) -> String {
+    let (here, server) = (shown(here), shown(server));
     format!("{what} is `{here}` here and `{server}` at the server: {hint}")
+}
+
+/// As it may be printed: a stranger wrote some of it, and a terminal obeys control characters.
+fn shown(text: &str) -> String {
+    const MOST: usize = 200;
+    let escaped = |text: &str| text.escape_debug().to_string().replace("\\'", "'");
+    match text.char_indices().nth(MOST) {
+        None => escaped(text),
+        Some((end, _)) => format!("{}… ({} bytes)", escaped(&text[..end]), text.len()),
+    }
 }

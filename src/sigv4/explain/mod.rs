@@ -4,9 +4,10 @@ mod answer;
 mod difference;
 mod redact;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use http::{HeaderMap, header, request};
+use http::{HeaderMap, HeaderName, header, request};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -20,9 +21,10 @@ use crate::payload::PayloadHash;
 /// What [`Signer::explain`] found: the canonical request and the string to sign of a signed request,
 /// without its secrets.
 ///
-/// Values of headers that are marked sensitive or are known to hold secrets, and of query parameters
-/// whose names speak of one, are left out here and wherever a difference is told. Everything else is
-/// in it: treat it as the request itself, and do not log it in production without a look.
+/// Values of headers that are marked sensitive, and of headers and query parameters whose names speak of
+/// a secret, are left out here and wherever a difference is told. Everything else is in it: treat it as
+/// the request itself. The string to sign ends with a hash of all of it, by which a short secret, a PIN
+/// for one, could be guessed.
 pub struct Explanation {
     /// With all that is secret.
     canonical: Zeroizing<String>,
@@ -60,12 +62,12 @@ impl Signer {
     /// let explanation = signer.explain(&head, &PayloadHash::EMPTY)?;
     /// assert!(explanation.canonical_request().starts_with("GET\n/a%20key\n"));
     ///
-    /// // What S3 sends with its 403.
-    /// let answer = "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>GET\n/a%2520key\n\n\
+    /// // What S3 sends with its 403, shortened.
+    /// let answer = "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>GET\n/another%20key\n\n\
     ///     </CanonicalRequest></Error>";
     /// let difference = explanation.first_difference(answer.as_bytes());
     /// let difference = difference.expect("the answer has the server's text");
-    /// assert!(difference.starts_with("the path is `/a%20key` here and `/a%2520key` at the server"));
+    /// assert!(difference.starts_with("the path is `/a%20key` here and `/another%20key` at the server"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -84,42 +86,44 @@ impl Signer {
             std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
         };
         let mut notes = Vec::new();
+        let expected = match self.signs_payload() {
+            true => *payload,
+            false => PayloadHash::Unsigned,
+        };
         let payload = match value_of("x-amz-content-sha256") {
-            Some(sent) => {
-                if sent != payload.to_string() {
-                    notes.push(format!(
-                        "`x-amz-content-sha256` says {sent}, and the payload hash is {payload}"
-                    ));
-                }
+            Some(sent) if sent != expected.to_string() => {
+                notes.push(format!(
+                    "`x-amz-content-sha256` says {sent}, and the payload hash is {expected}"
+                ));
                 sent.to_owned()
             }
-            None if self.signs_payload() => payload.to_string(),
-            None => PayloadHash::Unsigned.to_string(),
+            _ => expected.to_string(),
         };
 
         #[allow(
             clippy::needless_late_init,
-            reason = "the headers refer to it, so it must outlive them"
+            reason = "the headers refer to them, so they must outlive them"
         )]
-        let host;
+        let (host, names);
         let (_, found) = SignedHeaders::of_request(&signed.headers, &[]);
         let mut headers = SignedHeaders::default();
         host = signed_host(&found, &signed.uri)?;
-        for name in authorization.signed_headers.split(';') {
-            if name == "host" {
+        names = authorization.names(&mut notes);
+        for name in &names {
+            if name == header::HOST {
                 headers.push("host", &host, false);
                 continue;
             }
             let mut missing = true;
             for value in signed.headers.get_all(name) {
-                headers.push(name, value.as_bytes(), false);
+                headers.push(name.as_str(), value.as_bytes(), false);
                 missing = false;
             }
             if missing {
                 notes.push(format!(
                     "`{name}` is signed, and the request does not have it any more"
                 ));
-                headers.push(name, b"", true);
+                headers.push(name.as_str(), b"", true);
             }
         }
         headers.sort();
@@ -129,9 +133,16 @@ impl Signer {
             let payload = payload.as_bytes();
             canonical::write(text, method, uri, &headers, payload, self.options());
             let hash = hex(&Sha256::digest(text.written()).into());
-            // For people: bytes that are no text are not shown as they are.
-            let text = String::from_utf8_lossy(text.written()).into_owned();
-            Ok((Zeroizing::new(text), hash))
+            // For people: bytes that are no text are not shown as they are. Each may take three, and a
+            // string that grows leaves a copy behind.
+            let mut shown = Zeroizing::new(String::with_capacity(3 * text.len()));
+            for chunk in text.written().utf8_chunks() {
+                shown.push_str(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    shown.push(char::REPLACEMENT_CHARACTER);
+                }
+            }
+            Ok((shown, hash))
         })?;
         let string_to_sign = format!(
             "{}\n{}\n{}\n{}",
@@ -143,7 +154,7 @@ impl Signer {
         if value_of("x-amz-date").is_none() {
             notes.push("the request has no `x-amz-date`".to_owned());
         }
-        let secrets = redact::Secrets::of(&signed.headers);
+        let secrets = redact::Secrets::of(&signed.headers, &canonical);
         Ok(Explanation {
             redacted: secrets.redact(&canonical),
             canonical,
@@ -168,10 +179,14 @@ impl Explanation {
     /// The first difference to what the server computed, in words, with a guess at the reason.
     ///
     /// `answer` is the body of a 403. S3, API Gateway and most other services put their own canonical
-    /// request or string to sign into it; `None` if this one does not.
+    /// request or string to sign into it; `None` if this one does not. No more than its first 256 KiB
+    /// are looked at.
     pub fn first_difference(&self, answer: &[u8]) -> Option<String> {
         let server = answer::Answer::parse(answer)?;
-        Some(difference::first(self, &server))
+        let here = (self.canonical.as_str(), self.string_to_sign.as_str());
+        let difference = difference::first(here, &server, &self.secrets);
+        // Whatever the server made of it: no part of a secret is in the answer to whom it may concern.
+        Some(self.secrets.hide(&difference))
     }
 }
 
@@ -201,6 +216,22 @@ struct Authorization<'a> {
     algorithm: &'a str,
     scope: &'a str,
     signed_headers: &'a str,
+}
+
+impl Authorization<'_> {
+    /// The signed headers, each once, in whatever case they are listed.
+    fn names(&self, notes: &mut Vec<String>) -> Vec<HeaderName> {
+        let mut names = Vec::new();
+        let mut known = BTreeSet::new();
+        for listed in self.signed_headers.split(';') {
+            match HeaderName::from_bytes(listed.as_bytes()) {
+                Ok(name) if known.insert(name.as_str().to_owned()) => names.push(name),
+                Ok(name) => notes.push(format!("`{name}` is listed twice")),
+                Err(_) => notes.push("a signed header has a name that cannot be one".to_owned()),
+            }
+        }
+        names
+    }
 }
 
 impl<'a> Authorization<'a> {

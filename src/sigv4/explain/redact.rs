@@ -4,57 +4,100 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use http::HeaderMap;
+use zeroize::Zeroizing;
 
-/// The names of headers whose values are secret.
+/// What of a request is secret: values by the names of their headers and query parameters, and these
+/// values wherever else they turn up.
 pub(super) struct Secrets {
     headers: BTreeSet<String>,
+    values: Vec<Zeroizing<String>>,
 }
 
-/// Headers that hold secrets, whether the caller marked them or not.
-const SECRET_HEADERS: [&str; 9] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-copy-source-server-side-encryption-customer-key",
-    "x-amz-s3session-token",
-    "x-amz-security-token",
-    "x-amz-server-side-encryption-customer-key",
-    "x-api-key",
-    "x-auth-token",
-];
-
 /// What the name of a header or a query parameter has in it that holds a secret. Rather one too many.
-const SECRET_WORDS: [&str; 9] = [
+const SECRET_WORDS: [&str; 18] = [
+    "apikey",
+    "assertion",
     "auth",
     "code",
+    "cookie",
     "credential",
-    "key",
-    "password",
+    "jwt",
+    "mfa",
+    "oidc-data",
+    "otp",
+    "pass",
+    "pwd",
     "secret",
     "session",
-    "signature",
+    "sig",
     "token",
+    "-key",
+    "_key",
 ];
 
+/// Names that have such a word in them and hold no secret.
+const HARMLESS: [&str; 7] = [
+    "continuation-token",
+    "max-keys",
+    "x-amz-bypass-governance-retention",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-key-md5",
+    "x-amz-signedheaders",
+    "x-amz-sdk-request",
+];
+
+/// Shorter values are not looked for elsewhere: they would be found in too many places.
+const SHORTEST: usize = 4;
+
 impl Secrets {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    /// Of a request with these headers, and of its canonical request.
+    pub(super) fn of(headers: &HeaderMap, canonical: &str) -> Self {
         let sensitive = headers.iter().filter(|(_, value)| value.is_sensitive());
-        Self {
+        let mut secrets = Self {
             headers: sensitive
                 .map(|(name, _)| name.as_str().to_owned())
                 .collect(),
+            values: Vec::new(),
+        };
+        let mut values = Vec::new();
+        let mut lines = canonical.split('\n').skip(2);
+        for pair in lines.next().unwrap_or_default().split('&') {
+            if let Some((name, value)) = pair.split_once('=')
+                && is_secret_name(name)
+            {
+                values.push(value);
+            }
         }
+        for line in lines {
+            if let Some((name, value)) = line.split_once(':')
+                && secrets.is_secret_header(name)
+            {
+                values.push(value);
+            }
+        }
+        // The longest first, so that none is hidden in part.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.retain(|value| value.len() >= SHORTEST);
+        secrets.values = values
+            .into_iter()
+            .map(|value| Zeroizing::new(value.to_owned()))
+            .collect();
+        secrets
     }
 
     pub(super) fn is_secret_header(&self, name: &str) -> bool {
-        // The content's own words are no secrets: `x-amz-content-sha256`, `x-amz-key-id`.
-        self.headers.contains(name) || SECRET_HEADERS.contains(&name) || {
-            let words = ["password", "secret", "token"];
-            words.iter().any(|word| name.contains(word))
-        }
+        is_secret_name(name) || self.headers.contains(&name.to_ascii_lowercase())
     }
 
-    /// A canonical request without its secrets, this one or a server's.
+    /// A sentence without the secrets of this request, wherever a server may have put them.
+    pub(super) fn hide(&self, text: &str) -> String {
+        let hidden = self.values.iter();
+        hidden.fold(text.to_owned(), |text, value| {
+            text.replace(value.as_str(), "[redacted]")
+        })
+    }
+
+    /// A canonical request without its secrets.
     pub(super) fn redact(&self, canonical: &str) -> String {
         let mut lines = canonical.split('\n');
         let mut text = String::with_capacity(canonical.len());
@@ -83,23 +126,65 @@ impl Secrets {
 }
 
 /// A pair of a query without its value if that may be secret.
-pub(super) fn redact_pair(pair: &str) -> String {
+fn redact_pair(pair: &str) -> String {
     match pair.split_once('=') {
-        Some((name, value)) if is_secret_parameter(name) => format!("{name}={}", redacted(value)),
+        Some((name, value)) if is_secret_name(name) => format!("{name}={}", redacted(value)),
         _ => pair.to_owned(),
     }
 }
 
-pub(super) fn is_secret_parameter(name: &str) -> bool {
+pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    // Where a listing goes on is no secret; it is told by its whole name.
-    let harmless = ["continuation-token", "key-marker", "list-type", "max-keys"];
-    !harmless.contains(&name.as_str()) && SECRET_WORDS.iter().any(|word| name.contains(word))
+    name == "key"
+        || !HARMLESS.contains(&name.as_str()) && SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 pub(super) fn redacted(value: &str) -> String {
     match value.len() {
         0 => String::new(),
         length => format!("[redacted, {length} bytes]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_speak_of_secrets_are_known() {
+        for name in [
+            "x-amz-security-token",
+            "X-Amz-Security-Token",
+            "X-Amz-Signature",
+            "x-api-key",
+            "api_key",
+            "key",
+            "ocp-apim-subscription-key",
+            "x-amz-mfa",
+            "x-amzn-oidc-data",
+            "set-cookie",
+            "proxy-authorization",
+            "SAMLAssertion",
+            "sig",
+            "x-amz-server-side-encryption-customer-key",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "accept",
+            "content-encoding",
+            "content-type",
+            "continuation-token",
+            "host",
+            "keys",
+            "max-keys",
+            "x-amz-content-sha256",
+            "x-amz-date",
+            "x-amz-meta-owner",
+            "x-amz-target",
+            "",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
     }
 }

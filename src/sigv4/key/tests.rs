@@ -16,7 +16,7 @@ fn a_kept_key_is_the_derived_one() {
             let keys = &keys;
             threads.spawn(move || {
                 for turn in 0..500_u64 {
-                    let day = (turn * 7 + thread) % 7;
+                    let day = (turn + thread) % 7;
                     let service = ["s3", "es", "sqs", "sns", "iam"][(turn % 5) as usize];
                     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400);
                     let derived = generate_signing_key(SECRET, time, "us-east-1", service);
