@@ -154,6 +154,26 @@ fn a_secret_that_differs_is_not_told() {
     }
 }
 
+/// What is too long to be told is cut, and a secret is not told in part either.
+#[test]
+fn a_long_secret_is_not_told_in_part() {
+    let mut head = request();
+    let long = format!("{CANARY}{}", "A".repeat(600));
+    let secret = HeaderValue::from_str(&long).expect("a value");
+    head.headers.insert("x-api-key", secret);
+    let explanation = sign("s3", &mut head);
+    for theirs in [
+        long.clone(),
+        format!("POST\n{long}"),
+        format!("POST\n/a%3Ab//c\na=1&b=%20&{long}=1\n"),
+    ] {
+        let difference = explanation.first_difference(xml(&theirs).as_bytes());
+        let difference = difference.expect("a text");
+        assert!(difference.contains("[redacted]"), "{difference}");
+        assert!(!difference.contains(CANARY), "{difference}");
+    }
+}
+
 /// The list of signed headers is the caller's where its own signature is kept.
 #[test]
 fn names_in_another_case_or_twice_are_the_same_names() {

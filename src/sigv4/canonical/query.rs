@@ -87,10 +87,10 @@ pub(super) fn write_query(text: &mut Text<'_>, query: &str) {
         }
         let middle = middle.unwrap_or_else(|| {
             text.push(b'=');
-            text.len() - 1
+            text.len().saturating_sub(1)
         });
         let pair = Pair {
-            key: sort_key(&text.written()[start..middle]),
+            key: sort_key(text.written().get(start..middle).unwrap_or_default()),
             start: start as u32,
             middle: middle as u32,
             end: text.len() as u32,

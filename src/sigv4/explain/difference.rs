@@ -23,7 +23,9 @@ pub(super) fn first(
         return difference;
     }
     let theirs = server.string_to_sign.as_deref().map(str::trim_end);
-    if let Some(difference) = theirs.and_then(|theirs| of_strings_to_sign(string_to_sign, theirs)) {
+    if let Some(difference) =
+        theirs.and_then(|theirs| of_strings_to_sign(string_to_sign, theirs, secrets))
+    {
         return difference;
     }
     match whole || theirs == Some(string_to_sign) {
@@ -70,12 +72,19 @@ impl<'a> Parsed<'a> {
 fn of_requests(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Option<String> {
     if here.method != server.method {
         let hint = "a redirect may have changed it";
-        return Some(differs("the method", here.method, server.method, hint));
+        return Some(differs(
+            secrets,
+            "the method",
+            here.method,
+            server.method,
+            hint,
+        ));
     }
     if let (Some(own), Some(theirs)) = (here.path, server.path)
         && own != theirs
     {
         return Some(differs(
+            secrets,
             "the path",
             own,
             theirs,
@@ -85,7 +94,7 @@ fn of_requests(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opt
     if let (Some(own), Some(theirs)) = (here.query, server.query)
         && own != theirs
     {
-        return Some(of_queries(own, theirs));
+        return Some(of_queries(own, theirs, secrets));
     }
     if server.headers.is_empty() && server.signed.is_some() {
         return Some("the headers: the server's text has none where they should be".to_owned());
@@ -99,7 +108,13 @@ fn of_requests(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opt
         && own != theirs
     {
         let hint = "something changed the `Authorization` header on the way";
-        return Some(differs("the list of signed headers", own, theirs, hint));
+        return Some(differs(
+            secrets,
+            "the list of signed headers",
+            own,
+            theirs,
+            hint,
+        ));
     }
     match (here.payload, server.payload) {
         (Some(own), Some(theirs)) if own != theirs => {
@@ -113,7 +128,7 @@ fn of_requests(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opt
                      that was given is not this body's"
                 }
             };
-            Some(differs("the payload hash", own, theirs, hint))
+            Some(differs(secrets, "the payload hash", own, theirs, hint))
         }
         _ => None,
     }
@@ -133,7 +148,7 @@ fn hint_for_paths(here: &str, server: &str) -> &'static str {
     }
 }
 
-fn of_queries(here: &str, server: &str) -> String {
+fn of_queries(here: &str, server: &str, secrets: &Secrets) -> String {
     let split = |pair| str::split_once(pair, '=').unwrap_or((pair, ""));
     let (mut own, mut theirs) = (here.split('&'), server.split('&'));
     loop {
@@ -145,6 +160,7 @@ fn of_queries(here: &str, server: &str) -> String {
             ),
         };
         let only = |name: &str, place: &str| {
+            let name = shown(secrets, name);
             format!(
                 "the query parameter `{name}` is only {place}; a proxy or another layer may add or \
                      remove it"
@@ -155,8 +171,14 @@ fn of_queries(here: &str, server: &str) -> String {
                 let what = format!("the query parameter `{name}`");
                 let hint = "it may be encoded in another way, or have been changed";
                 match is_secret_name(name) {
-                    true => differs(&what, &redacted(value), &redacted(their_value), hint),
-                    false => differs(&what, value, their_value, hint),
+                    true => differs(
+                        secrets,
+                        &what,
+                        &redacted(value),
+                        &redacted(their_value),
+                        hint,
+                    ),
+                    false => differs(secrets, &what, value, their_value, hint),
                 }
             }
             (Some((name, _)), None) => only(name, "here"),
@@ -201,19 +223,19 @@ fn of_headers(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opti
             }
         };
         return Some(match secrets.is_secret_header(name) {
-            true => differs(&what, &redacted(value), &redacted(theirs), hint),
-            false => differs(&what, value, theirs, hint),
+            true => differs(secrets, &what, &redacted(value), &redacted(theirs), hint),
+            false => differs(secrets, &what, value, theirs, hint),
         });
     }
     let mut theirs = server.headers.iter();
     let added = theirs.find(|(name, _)| here.headers.iter().all(|(other, _)| other != name))?;
     Some(format!(
         "the server signs the header `{}`, which is not signed here",
-        shown(added.0)
+        shown(secrets, added.0)
     ))
 }
 
-fn of_strings_to_sign(here: &str, server: &str) -> Option<String> {
+fn of_strings_to_sign(here: &str, server: &str, secrets: &Secrets) -> Option<String> {
     let parts = [
         (
             "the algorithm",
@@ -237,20 +259,22 @@ fn of_strings_to_sign(here: &str, server: &str) -> Option<String> {
         .zip(parts)
         .map(|((own, theirs), (what, hint))| (own != theirs, what, hint, own, theirs))
         .find(|(differs, ..)| *differs)?;
-    Some(differs(what, own, theirs, hint))
+    Some(differs(secrets, what, own, theirs, hint))
 }
 
-fn differs(what: &str, here: &str, server: &str, hint: &str) -> String {
-    let (here, server) = (shown(here), shown(server));
+fn differs(secrets: &Secrets, what: &str, here: &str, server: &str, hint: &str) -> String {
+    let (here, server) = (shown(secrets, here), shown(secrets, server));
     format!("{what} is `{here}` here and `{server}` at the server: {hint}")
 }
 
 /// As it may be printed: a stranger wrote some of it, and a terminal obeys control characters.
-fn shown(text: &str) -> String {
+fn shown(secrets: &Secrets, text: &str) -> String {
     const MOST: usize = 200;
+    // Before anything is cut: what is left of a secret would not be known for one.
+    let text = secrets.hide(text);
     let escaped = |text: &str| text.escape_debug().to_string().replace("\\'", "'");
     match text.char_indices().nth(MOST) {
-        None => escaped(text),
+        None => escaped(&text),
         Some((end, _)) => format!("{}… ({} bytes)", escaped(&text[..end]), text.len()),
     }
 }
