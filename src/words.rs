@@ -1,27 +1,17 @@
 //! Questions about all bytes of a text, answered many at a time: every header value and every path
 //! of a request is asked, and nearly all of them say no.
 
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-
 /// Whether one of `bytes` is in `text`.
 #[inline]
 pub(crate) fn has<const N: usize>(text: &[u8], bytes: [u8; N]) -> bool {
-    if text.len() >= 64 {
-        // Without an early end, so that the compiler can take a vector at a time.
-        let is_one = |b: u8| bytes.iter().fold(false, |found, &byte| found | (b == byte));
-        return text.iter().fold(false, |found, &b| found | is_one(b));
-    }
-    let found = |word: &[u8; 8]| {
-        let word = u64::from_ne_bytes(*word);
-        // Not zero if one of its bytes is; "Hacker's Delight", section 6-1.
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        let each = bytes.map(|byte| zero(word ^ (ONES * u64::from(byte))));
-        each.iter().fold(0, |found, each| found | each) != 0
+    // Without an early end, so that compilers take a vector at a time.
+    let in_block = |block: &[u8; 16]| {
+        let has = |byte| block.iter().fold(false, |found, &b| found | (b == byte));
+        bytes.iter().fold(false, |found, &byte| found | has(byte))
     };
     match text.last_chunk() {
-        // The last word overlaps the one before, so that nothing is left over.
-        Some(last) => found(last) || text.as_chunks().0.iter().any(found),
+        // The last block overlaps the one before, so that nothing is left over.
+        Some(last) => in_block(last) || text.as_chunks().0.iter().any(in_block),
         None => text.iter().any(|b| bytes.contains(b)),
     }
 }

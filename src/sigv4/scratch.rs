@@ -89,7 +89,7 @@ pub(super) struct Text<'a> {
 }
 
 /// How many bytes are copied for a short text.
-pub(super) const SHORT: usize = 16;
+pub(super) const SHORT: usize = 32;
 
 impl<'a> Text<'a> {
     #[inline(always)]
@@ -184,10 +184,39 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether `is_one` says so of a byte written since `start` and the one behind it.
+    ///
+    /// Looks at sixteen of them at a time, which compilers turn into vector instructions, and so at a
+    /// few behind the end. It may say yes on their account, or for want of room, but never a wrong no.
+    #[inline(always)]
+    pub(super) fn may_have(&self, start: usize, is_one: impl Fn(u8, u8) -> bool) -> bool {
+        const STEP: usize = 16;
+        let mut at = start;
+        while at < self.end {
+            let rest = self.room.get(at..).unwrap_or_default();
+            let Some(window) = rest.first_chunk::<{ STEP + 1 }>() else {
+                return true;
+            };
+            if (0..STEP).fold(false, |found, at| {
+                found | is_one(window[at], window[at + 1])
+            }) {
+                return true;
+            }
+            at += STEP;
+        }
+        false
+    }
+
     /// Takes the last byte back.
     #[inline(always)]
     pub(super) fn pop(&mut self) {
         self.end = self.end.saturating_sub(1);
+    }
+
+    /// Takes back what was written since `start`.
+    #[inline(always)]
+    pub(super) fn truncate(&mut self, start: usize) {
+        self.remove(start, self.end);
     }
 
     /// Moves what was written since `middle` to `start`, over what was written in between.
@@ -220,7 +249,7 @@ mod tests {
             text.repeat(0..6);
             text.repeat(0..12);
             text.remove(3, 9);
-            text.extend_short(b"secret secret 16", 3);
+            text.extend_short(b"secret secret 16secret secret 16", 3);
             text.remove(0, text.len());
             Ok(())
         };
@@ -270,7 +299,7 @@ mod tests {
         });
         assert!(pushed.is_err());
         let short = scratch.write(|text| {
-            text.extend_short(b"secret secret 16", 2);
+            text.extend_short(b"secret secret 16secret secret 16", 2);
             Ok(())
         });
         assert!(short.is_err());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 
-use super::canonical::{self, SignedHeaders, signed_host};
+use super::canonical::{self, Brings, Unsorted, Values, signed_host};
 use super::credentials::SigningCredentials;
 use super::date::second_of;
 use super::key::Stamp;
@@ -146,47 +146,50 @@ impl Signer {
         };
         let sends_hash = self.options.send_payload_hash || payload == UNSIGNED_PAYLOAD.as_bytes();
 
-        #[allow(
-            clippy::needless_late_init,
-            reason = "the headers refer to it, so it must outlive them"
-        )]
-        let host;
-        let (mut headers, found) = SignedHeaders::of_request(&head.headers, &self.options.unsigned);
-        host = signed_host(&found, &head.uri)?;
-        // A URI has no spaces; a header of the request may have any.
-        headers.push("host", &host, found.host.is_none());
-        headers.push(DATE, stamp.date_time.as_str().as_bytes(), true);
-        if let Some(token) = token {
-            headers.push(SECURITY_TOKEN, token.as_bytes(), true);
-        }
-        if sends_hash {
-            headers.push(CONTENT_SHA256, payload, true);
-        }
-        headers.sort();
+        let unsorted = Unsorted::new(&head.headers);
+        let brings = Brings {
+            token: token.is_some(),
+            hash: sends_hash,
+        };
+        unsorted.arranged(&self.options.unsigned, brings, |arranged| {
+            let headers = unsorted.as_slice();
+            let host = arranged.host.and_then(|at| headers.get(at));
+            let host = signed_host((arranged.hosts, host.map(|(_, value)| *value)), &head.uri)?;
+            let source = canonical::Source {
+                method: &head.method,
+                uri: &head.uri,
+                layout: &arranged.layout,
+                values: Values {
+                    added: [
+                        &host,
+                        stamp.date_time.as_str().as_bytes(),
+                        token.map_or(b"", HeaderValue::as_bytes),
+                        payload,
+                    ],
+                    request: headers,
+                },
+                payload,
+            };
+            let room = source.room() + stamp.authorization.len() + SIGNATURE.len() + 2 * DIGITS;
+            let (mut authorization, payload_hash) = Scratch::new(room).write(|text| {
+                let list = source.write(text, &self.options);
+                let signature = stamp.sign(&hex(&Sha256::digest(text.written()).into()));
 
-        let room = canonical::room(&head.method, &head.uri, &headers)
-            + stamp.authorization.len()
-            + SIGNATURE.len()
-            + 2 * DIGITS;
-        let (mut authorization, payload_hash) = Scratch::new(room).write(|text| {
-            let (method, uri) = (&head.method, &head.uri);
-            let list = canonical::write(text, method, uri, &headers, payload, &self.options);
-            let signature = stamp.sign(&hex(&Sha256::digest(text.written()).into()));
-
-            // Behind the canonical request, which has the list of headers in it.
-            let start = text.len();
-            text.extend(stamp.authorization.as_bytes());
-            text.repeat(list);
-            text.extend(SIGNATURE);
-            text.extend(&signature);
-            values(text, start, sends_hash.then_some(payload))
-        })?;
-        authorization.set_sensitive(true);
-        Ok(Signature {
-            authorization,
-            date: stamp.date_header.clone(),
-            payload_hash,
-            has_leftovers: found.leftovers,
+                // Behind the canonical request, which has the list of headers in it.
+                let start = text.len();
+                text.extend(stamp.authorization.as_bytes());
+                text.repeat(list);
+                text.extend(SIGNATURE);
+                text.extend(&signature);
+                values(text, start, sends_hash.then_some(payload))
+            })?;
+            authorization.set_sensitive(true);
+            Ok(Signature {
+                authorization,
+                date: stamp.date_header.clone(),
+                payload_hash,
+                has_leftovers: arranged.has_leftovers,
+            })
         })
     }
 }

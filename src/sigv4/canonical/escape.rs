@@ -3,23 +3,15 @@
 
 use super::super::scratch::Text;
 
-/// A byte that is written as an escape, unless it is a slash in a path.
-const RESERVED: u8 = 1;
-const SLASH: u8 = 2;
-/// A byte that makes a segment an odd one if it follows a slash: a slash or a dot.
-const ODD_AFTER_SLASH: u8 = 4;
-
-/// What the bytes are. A table, because every byte of a path and a query is looked up.
-const CLASSES: [u8; 256] = {
-    let mut table = [RESERVED; 256];
+/// Which bytes are written as they are. A table, because every byte of a query is looked up.
+const UNRESERVED: [bool; 256] = {
+    let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        match byte as u8 {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => table[byte] = 0,
-            b'.' => table[byte] = ODD_AFTER_SLASH,
-            b'/' => table[byte] = RESERVED | SLASH | ODD_AFTER_SLASH,
-            _ => {}
-        }
+        table[byte] = matches!(
+            byte as u8,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
+        );
         byte += 1;
     }
     table
@@ -27,21 +19,7 @@ const CLASSES: [u8; 256] = {
 
 #[inline]
 pub(super) fn is_unreserved(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & RESERVED == 0
-}
-
-/// Whether a path has bytes that are not written as they are, and whether it has empty segments or
-/// some that begin with a dot.
-#[inline]
-pub(super) fn scan_path(path: &[u8]) -> (bool, bool) {
-    let (mut reserved, mut odd, mut after_slash) = (0, 0, 0);
-    for byte in path {
-        let class = CLASSES[usize::from(*byte)];
-        reserved |= class ^ class >> 1;
-        odd |= class & after_slash;
-        after_slash = class << 1;
-    }
-    (reserved & RESERVED != 0, odd & ODD_AFTER_SLASH != 0)
+    UNRESERVED[usize::from(byte)]
 }
 
 /// Writes `%` and two digits.
@@ -93,16 +71,6 @@ mod tests {
         for byte in 0..=u8::MAX {
             let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
             assert_eq!(is_unreserved(byte), unreserved, "{byte}");
-            for other in 0..=u8::MAX {
-                let path = [byte, other];
-                let is_odd = byte == b'/' && (other == b'/' || other == b'.');
-                let stays = |byte: &u8| is_unreserved(*byte) || *byte == b'/';
-                assert_eq!(
-                    scan_path(&path),
-                    (!path.iter().all(stays), is_odd),
-                    "{path:?}"
-                );
-            }
         }
     }
 

@@ -5,50 +5,60 @@
 //! [aws]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
 mod escape;
-mod headers;
 mod host;
+mod layout;
 mod path;
 mod query;
+mod recent;
+mod role;
 mod sort_key;
+mod values;
 
 use std::ops::Range;
 
 use http::{Method, Uri};
 
-pub(super) use self::headers::SignedHeaders;
 pub(super) use self::host::signed_host;
+pub(super) use self::layout::{Entry, Layout};
 pub(super) use self::path::normalize as normalized;
+pub(super) use self::recent::{Brings, Unsorted};
+pub(super) use self::values::{HOST, REQUEST, Values};
 use super::options::SigningOptions;
 use super::scratch::Text;
 
-/// How much room [`write`] takes at most, and the list of signed headers once more.
-pub(super) fn room(method: &Method, uri: &Uri, headers: &SignedHeaders<'_>) -> usize {
-    let newlines_and_hash = 5 + 64;
-    method.as_str().len()
-        + path::room(uri.path())
-        + query::room(uri.query().unwrap_or_default())
-        + headers.room()
-        + newlines_and_hash
+/// What a canonical request is written from.
+pub(super) struct Source<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) layout: &'a Layout,
+    pub(super) values: Values<'a>,
+    /// The hash of the payload in digits, or what stands for it.
+    pub(super) payload: &'a [u8],
 }
 
-/// Writes a canonical request; `headers` are sorted. Returns where the list of them stands.
-#[inline(always)]
-pub(super) fn write(
-    text: &mut Text<'_>,
-    method: &Method,
-    uri: &Uri,
-    headers: &SignedHeaders<'_>,
-    payload: &[u8],
-    options: &SigningOptions,
-) -> Range<usize> {
-    text.extend(method.as_str().as_bytes());
-    text.push(b'\n');
-    path::write_path(text, uri.path(), options);
-    text.push(b'\n');
-    query::write_query(text, uri.query().unwrap_or_default());
-    text.push(b'\n');
-    let list = headers.write(text);
-    text.push(b'\n');
-    text.extend(payload);
-    list
+impl Source<'_> {
+    /// How much room [`write`](Self::write) takes at most, and the list of signed headers once more.
+    pub(super) fn room(&self) -> usize {
+        let newlines = 3;
+        self.method.as_str().len()
+            + path::room(self.uri.path())
+            + query::room(self.uri.query().unwrap_or_default())
+            + self.layout.room(&self.values)
+            + self.payload.len()
+            + newlines
+    }
+
+    /// Returns where the list of signed headers stands.
+    #[inline(always)]
+    pub(super) fn write(&self, text: &mut Text<'_>, options: &SigningOptions) -> Range<usize> {
+        text.extend(self.method.as_str().as_bytes());
+        text.push(b'\n');
+        path::write_path(text, self.uri.path(), options);
+        text.push(b'\n');
+        query::write_query(text, self.uri.query().unwrap_or_default());
+        let list = self.layout.write(text, &self.values);
+        text.push(b'\n');
+        text.extend(self.payload);
+        list
+    }
 }

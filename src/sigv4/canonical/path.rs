@@ -2,7 +2,7 @@
 
 use super::super::options::{PathEncoding, SigningOptions};
 use super::super::scratch::Text;
-use super::escape::{is_unreserved, scan_path, unescape, write_encoded, write_escape};
+use super::escape::{is_unreserved, unescape, write_encoded, write_escape};
 
 /// How much room `path` takes at most: every byte is escaped, or there is none.
 pub(super) fn room(path: &str) -> usize {
@@ -15,7 +15,16 @@ pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptio
         text.push(b'/');
         return;
     }
-    let (has_reserved, has_odd_segment) = scan_path(path.as_bytes());
+    // Most are written as they are.
+    let start = text.len();
+    text.extend(path.as_bytes());
+    if !text.may_have(start, |byte, next| {
+        !stays(byte) | is_odd_segment(byte, next)
+    }) {
+        return;
+    }
+    let has_odd_segment = text.may_have(start, is_odd_segment);
+    text.truncate(start);
     let normalized;
     let path = if has_odd_segment && options.normalize {
         normalized = normalize(path);
@@ -23,18 +32,13 @@ pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptio
     } else {
         path.as_bytes()
     };
-    if !has_reserved {
-        text.extend(path);
-        return;
-    }
     // Double encoding escapes the `%` of an escape. Encoding once writes what the service gets by
     // decoding the path and encoding the object key strictly; a slash in a key is never encoded, so
     // `%2F` and `/` are the same to it.
     let decode = options.encoding == PathEncoding::Single;
-    let stays = |byte: u8| is_unreserved(byte) || byte == b'/';
     let mut rest = path;
     loop {
-        rest = text.extend_while(rest, stays);
+        rest = text.extend_while(rest, |byte| is_unreserved(byte) || byte == b'/');
         let Some((&byte, after)) = rest.split_first() else {
             return;
         };
@@ -55,6 +59,22 @@ pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptio
             None => write_escape(text, byte),
         }
     }
+}
+
+/// Whether a byte of a path is written as it is. Reckoned and not looked up, so that many can be asked at
+/// a time. So is a zero, which is in no path.
+#[inline(always)]
+fn stays(byte: u8) -> bool {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // These are neighbours.
+    let is_dash_dot_slash_or_digit = byte.wrapping_sub(b'-') < 13;
+    is_letter | is_dash_dot_slash_or_digit | (byte == b'_') | (byte == b'~') | (byte == 0)
+}
+
+/// Whether a byte of a path and the next begin a segment that is empty or begins with a dot.
+#[inline(always)]
+fn is_odd_segment(byte: u8, next: u8) -> bool {
+    (byte == b'/') & ((next == b'/') | (next == b'.'))
 }
 
 /// RFC 3986, section 5.2.4, and empty segments go as well, as AWS has it.
@@ -104,6 +124,14 @@ mod tests {
         assert_eq!(path("/a//b/../c/.", "execute-api"), "/a/c/");
         assert_eq!(path("/a//b/../c/.", "s3"), "/a//b/../c/.");
         assert_eq!(path("/..", "execute-api"), "/");
+    }
+
+    #[test]
+    fn every_byte_is_what_it_is() {
+        for byte in 1..=u8::MAX {
+            let expected = is_unreserved(byte) || byte == b'/';
+            assert_eq!(stays(byte), expected, "{byte}");
+        }
     }
 
     #[test]

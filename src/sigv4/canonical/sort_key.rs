@@ -1,11 +1,6 @@
 //! The beginnings of texts as numbers, by which they are sorted.
 
-use super::super::scratch::SHORT;
-
-/// How many bytes of a text are its key.
-pub(super) const KEY: usize = SHORT;
-
-/// The first [`KEY`] bytes of a text as numbers that sort as they do; zeros stand in for what a
+/// The first 16 bytes of a text as numbers that sort as they do; zeros stand in for what a
 /// shorter one lacks. No name holds a zero byte, so equal keys mean equal texts or long ones.
 pub(super) type Key = (u64, u64);
 
@@ -42,14 +37,6 @@ fn short_key(text: &[u8]) -> u64 {
     }
 }
 
-#[inline]
-pub(super) fn bytes_of((head, tail): Key) -> [u8; KEY] {
-    let mut bytes = [0; KEY];
-    bytes[..8].copy_from_slice(&head.to_be_bytes());
-    bytes[8..].copy_from_slice(&tail.to_be_bytes());
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,7 +48,9 @@ mod tests {
             let mut padded = [0; 16];
             let kept = length.min(16);
             padded[..kept].copy_from_slice(&text[..kept]);
-            assert_eq!(bytes_of(sort_key(&text[..length])), padded, "{length}");
+            let (head, tail) = sort_key(&text[..length]);
+            let bytes = [head.to_be_bytes(), tail.to_be_bytes()].concat();
+            assert_eq!(bytes, padded, "{length}");
         }
     }
 }

@@ -7,11 +7,11 @@ mod redact;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::canonical::{self, SignedHeaders, signed_host};
+use super::canonical::{self, Entry, HOST, Layout, REQUEST, Values, signed_host};
 use super::scratch::Scratch;
 use super::signer::Signer;
 use crate::error::{AuthError, AuthErrorKind};
@@ -100,38 +100,42 @@ impl Signer {
             _ => expected.to_string(),
         };
 
-        #[allow(
-            clippy::needless_late_init,
-            reason = "the headers refer to them, so they must outlive them"
-        )]
-        let (host, names);
-        let (_, found) = SignedHeaders::of_request(&signed.headers, &[]);
-        let mut headers = SignedHeaders::default();
-        host = signed_host(&found, &signed.uri)?;
-        names = authorization.names(&mut notes);
+        let host = signed.headers.get(header::HOST).map(HeaderValue::as_bytes);
+        let hosts = signed.headers.get_all(header::HOST).iter().count();
+        let host = signed_host((hosts, host), &signed.uri)?;
+        let names = authorization.names(&mut notes);
+        let (mut entries, mut values) = (Vec::new(), Vec::new());
         for name in &names {
             if name == header::HOST {
-                headers.push("host", &host, false);
+                entries.push(Entry::new("host", HOST, false));
                 continue;
             }
-            let mut missing = true;
-            for value in signed.headers.get_all(name) {
-                headers.push(name.as_str(), value.as_bytes(), false);
-                missing = false;
-            }
-            if missing {
+            let present = values.len();
+            let found = signed.headers.get_all(name).iter();
+            values.extend(found.map(|value| (name.as_str(), value.as_bytes())));
+            if values.len() == present {
                 notes.push(format!(
                     "`{name}` is signed, and the request does not have it any more"
                 ));
-                headers.push(name.as_str(), b"", true);
+                values.push((name.as_str(), &b""[..]));
             }
+            let places = (present..values.len()).map(|at| REQUEST + at);
+            entries.extend(places.map(|place| Entry::new(name.as_str(), place, false)));
         }
-        headers.sort();
-        let room = canonical::room(&signed.method, &signed.uri, &headers) + payload.len();
-        let (canonical, hash) = Scratch::new(room).write(|text| {
-            let (method, uri) = (&signed.method, &signed.uri);
-            let payload = payload.as_bytes();
-            canonical::write(text, method, uri, &headers, payload, self.options());
+        let mut layout = Layout::default();
+        layout.arrange(&mut entries);
+        let source = canonical::Source {
+            method: &signed.method,
+            uri: &signed.uri,
+            layout: &layout,
+            values: Values {
+                added: [&host, b"", b"", b""],
+                request: &values,
+            },
+            payload: payload.as_bytes(),
+        };
+        let (canonical, hash) = Scratch::new(source.room()).write(|text| {
+            source.write(text, self.options());
             let hash = hex(&Sha256::digest(text.written()).into());
             // For people: bytes that are no text are not shown as they are. Each may take three, and a
             // string that grows leaves a copy behind.
