@@ -31,15 +31,20 @@ impl Times {
 
     /// The median of what `ours` took in relation to `peer` in the same round.
     pub(crate) fn ratio(&self, ours: usize, peer: usize) -> f64 {
-        let ratios = self.0[ours].iter().zip(&self.0[peer]);
-        median(ratios.map(|(a, b)| a / b).collect())
+        self.combined(|round| round[ours] / round[peer])
     }
 
     /// The median of what `more` took longer than `base` in the same round.
     #[allow(dead_code, reason = "not every benchmark looks at differences")]
     pub(crate) fn difference(&self, more: usize, base: usize) -> f64 {
-        let differences = self.0[more].iter().zip(&self.0[base]);
-        median(differences.map(|(a, b)| a - b).collect())
+        self.combined(|round| round[more] - round[base])
+    }
+
+    /// The median of what `combine` makes of all that was measured in a round.
+    pub(crate) fn combined(&self, combine: impl Fn(&[f64]) -> f64) -> f64 {
+        let rounds = self.0.first().map_or(0, Vec::len);
+        let round = |at| self.0.iter().map(|times| times[at]).collect::<Vec<_>>();
+        median((0..rounds).map(|at| combine(&round(at))).collect())
     }
 }
 

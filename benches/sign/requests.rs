@@ -45,6 +45,21 @@ impl Sample {
         }
     }
 
+    /// As [`fresh`](Self::fresh), with the first so many headers behind the others.
+    #[allow(dead_code, reason = "not everything that is measured needs it")]
+    pub(crate) fn rotated(&self, count: usize) -> request::Parts {
+        let mut head = self.fresh();
+        let mut headers: Vec<_> = std::mem::take(&mut head.headers).into_iter().collect();
+        let first = count % headers.len();
+        headers.rotate_left(first);
+        for (name, value) in headers {
+            if let Some(name) = name {
+                head.headers.insert(name, value);
+            }
+        }
+        head
+    }
+
     /// A head as a client would build it, of memory of its own.
     pub(crate) fn fresh(&self) -> request::Parts {
         let mut head = Request::new(()).into_parts().0;

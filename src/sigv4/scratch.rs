@@ -207,6 +207,15 @@ impl<'a> Text<'a> {
         false
     }
 
+    /// Lets `write` go on in a function of its own, for what is long and not always needed: its code is
+    /// then out of the way of the rest. The end of the text is in a register there, too.
+    #[inline(never)]
+    pub(super) fn elsewhere(&mut self, write: impl FnOnce(&mut Self)) {
+        let mut text = std::mem::replace(self, Self::new(&mut []));
+        write(&mut text);
+        *self = text;
+    }
+
     /// Takes the last byte back.
     #[inline(always)]
     pub(super) fn pop(&mut self) {

@@ -23,6 +23,12 @@ pub(super) fn write_path(text: &mut Text<'_>, path: &str, options: &SigningOptio
     }) {
         return;
     }
+    text.elsewhere(|text| rewrite_path(text, start, path, options));
+}
+
+/// `path` was written as it is, at `start`.
+#[inline(always)]
+fn rewrite_path(text: &mut Text<'_>, start: usize, path: &str, options: &SigningOptions) {
     let has_odd_segment = text.may_have(start, is_odd_segment);
     text.truncate(start);
     let normalized;

@@ -25,16 +25,23 @@ struct Pair {
 
 impl Pair {
     /// By encoded name, then by encoded value.
+    #[inline(always)]
     fn cmp(&self, other: &Self, text: &[u8]) -> Ordering {
-        self.key.cmp(&other.key).then_with(|| {
-            let part = |start, end| text.get(start as usize..end as usize);
-            let own = (part(self.start, self.middle), part(self.middle, self.end));
-            let others = (
-                part(other.start, other.middle),
-                part(other.middle, other.end),
-            );
-            own.cmp(&others)
-        })
+        match self.key == other.key {
+            false => self.key.cmp(&other.key),
+            true => self.cmp_all(other, text),
+        }
+    }
+
+    #[inline(never)]
+    fn cmp_all(&self, other: &Self, text: &[u8]) -> Ordering {
+        let part = |start, end| text.get(start as usize..end as usize);
+        let own = (part(self.start, self.middle), part(self.middle, self.end));
+        let others = (
+            part(other.start, other.middle),
+            part(other.middle, other.end),
+        );
+        own.cmp(&others)
     }
 }
 
@@ -48,9 +55,13 @@ pub(super) fn room(query: &str) -> usize {
 /// Decodes to bytes and encodes strictly; `+` is a space, as services read it.
 #[inline(always)]
 pub(super) fn write_query(text: &mut Text<'_>, query: &str) {
-    if query.is_empty() {
-        return;
+    if !query.is_empty() {
+        text.elsewhere(|text| write_pairs(text, query));
     }
+}
+
+#[inline(always)]
+fn write_pairs(text: &mut Text<'_>, query: &str) {
     let first = text.len();
     let mut pairs = SmallVec::<[Pair; INLINE]>::new();
     let mut sorted = true;
@@ -101,7 +112,8 @@ pub(super) fn write_query(text: &mut Text<'_>, query: &str) {
         pairs.push(pair);
     }
     if !sorted {
-        pairs.sort_unstable_by(|pair, other| pair.cmp(other, text.written()));
+        let written = text.written();
+        pairs.sort_unstable_by(|pair, other| pair.cmp(other, written));
         let unsorted = text.len();
         for pair in &pairs {
             text.repeat(pair.start as usize..pair.end as usize + 1);
