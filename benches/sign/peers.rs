@@ -81,7 +81,7 @@ pub(crate) fn reqsign(sample: &Sample) -> impl FnMut(&mut request::Parts) {
 }
 
 /// Presigns URLs for S3 only: the payload is never hashed, and the service is always `s3`.
-pub(crate) fn rusty_s3(sample: &Sample) -> impl FnMut(&mut url::Url) {
+pub(crate) fn rusty_s3(sample: &Sample) -> impl FnMut(&mut Option<url::Url>) {
     let method = match sample.head.method {
         http::Method::GET => rusty_s3::Method::Get,
         http::Method::PUT => rusty_s3::Method::Put,
@@ -100,7 +100,7 @@ pub(crate) fn rusty_s3(sample: &Sample) -> impl FnMut(&mut url::Url) {
         let signed = rusty_s3::signing::sign(
             &jiff::Timestamp::now(),
             method,
-            url.clone(),
+            url.take().expect("a fresh URL"),
             ACCESS_KEY_ID,
             SECRET,
             sample.token.as_deref(),
