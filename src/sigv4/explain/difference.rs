@@ -271,10 +271,10 @@ fn differs(secrets: &Secrets, what: &str, here: &str, server: &str, hint: &str) 
 fn shown(secrets: &Secrets, text: &str) -> String {
     const MOST: usize = 200;
     // Before anything is cut: what is left of a secret would not be known for one.
-    let text = secrets.hide(text);
-    let escaped = |text: &str| text.escape_debug().to_string().replace("\\'", "'");
-    match text.char_indices().nth(MOST) {
-        None => escaped(&text),
-        Some((end, _)) => format!("{}… ({} bytes)", escaped(&text[..end]), text.len()),
+    let (start, is_all) = secrets.hide(text, MOST);
+    let escaped = start.escape_debug().to_string().replace("\\'", "'");
+    match is_all {
+        true => escaped,
+        false => format!("{escaped}… ({} bytes)", text.len()),
     }
 }

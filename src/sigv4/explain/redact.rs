@@ -76,7 +76,8 @@ impl Secrets {
             }
         }
         // The longest first, so that none is hidden in part.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.sort_by(|value, other| (other.len(), other).cmp(&(value.len(), value)));
+        values.dedup();
         values.retain(|value| value.len() >= SHORTEST);
         secrets.values = values
             .into_iter()
@@ -89,12 +90,30 @@ impl Secrets {
         is_secret_name(name) || self.headers.contains(&name.to_ascii_lowercase())
     }
 
-    /// A sentence without the secrets of this request, wherever a server may have put them.
-    pub(super) fn hide(&self, text: &str) -> String {
-        let hidden = self.values.iter();
-        hidden.fold(text.to_owned(), |text, value| {
-            text.replace(value.as_str(), "[redacted]")
-        })
+    /// The first `most` characters of a text without the secrets of this request, wherever a server may
+    /// have put them, and whether that is all of it.
+    ///
+    /// In one pass, and over no more than is shown: whoever wrote the request chose the secrets, and what
+    /// stands in for one may look like another.
+    pub(super) fn hide(&self, text: &str, most: usize) -> (String, bool) {
+        let mut shown = String::new();
+        let mut rest = text;
+        for _ in 0..most {
+            // The longest come first.
+            let mut values = self.values.iter();
+            if let Some(after) = values.find_map(|value| rest.strip_prefix(value.as_str())) {
+                shown.push_str("[redacted]");
+                rest = after;
+                continue;
+            }
+            let mut characters = rest.chars();
+            match characters.next() {
+                Some(character) => shown.push(character),
+                None => return (shown, true),
+            }
+            rest = characters.as_str();
+        }
+        (shown, rest.is_empty())
     }
 
     /// A canonical request without its secrets.
@@ -149,6 +168,23 @@ pub(super) fn redacted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_that_look_like_what_stands_in_for_them_do_no_harm() {
+        let pairs: Vec<String> = (0..60)
+            .map(|at| format!("{at:02}sig={}", ["reda", "cted"][at % 2]))
+            .collect();
+        let canonical = format!("GET\n/\n{}\nhost:a\n\nhost\nhash", pairs.join("&"));
+        let secrets = Secrets::of(&HeaderMap::new(), &canonical);
+        assert_eq!(secrets.values.len(), 2);
+        let hidden = secrets.hide("/redacted/[redacted]", 200);
+        let expected = "/[redacted][redacted]/[[redacted][redacted]]";
+        assert_eq!(hidden, (expected.to_owned(), true));
+        assert_eq!(
+            secrets.hide("/redacted", 2),
+            ("/[redacted]".to_owned(), false)
+        );
+    }
 
     #[test]
     fn names_that_speak_of_secrets_are_known() {
