@@ -1,5 +1,5 @@
-//! Questions about all bytes of a text, answered many at a time: every header value and every path
-//! of a request is asked, and nearly all of them say no.
+//! Questions about all bytes of a text, answered many at a time: hosts, header values and queries of every
+//! request are asked, and nearly all of them say no.
 
 /// Whether one of `bytes` is in `text`.
 #[inline]

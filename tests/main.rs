@@ -37,6 +37,7 @@ mod official_suite;
 mod oracle;
 mod plain;
 mod presets;
+mod remembered;
 mod s3s_server;
 mod signer;
 mod smithy_js;

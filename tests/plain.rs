@@ -20,6 +20,7 @@ use tower_client_auth::sigv4::{
 };
 
 use crate::oracle::Random;
+use crate::remembered::before;
 use crate::signer::{any_head, kinds_of};
 use crate::support::promise;
 
@@ -412,15 +413,27 @@ fn the_examples_of_aws_come_out() {
     assert_eq!(date_time(1_440_938_160), "20150830T123600Z");
 }
 
-/// The headers after our signer, and before it if it refuses.
-fn ours(plain: &Plain<'_>, options: SigningOptions, hash: PayloadHash, second: u64) -> HeaderMap {
+/// The headers after our signer, and before it if it refuses. It signs a request with the headers `before`
+/// first, and may remember what it found out about them.
+fn ours(
+    plain: &Plain<'_>,
+    before: HeaderMap,
+    options: SigningOptions,
+    hash: PayloadHash,
+    second: u64,
+) -> HeaderMap {
     let scope = SigningScope::new(plain.scope.0, plain.scope.1).expect("a scope");
     let token = plain.token.map(str::to_owned);
     let credentials = Credentials::new(ACCESS_KEY_ID, plain.secret, token, None, "plain");
     let credentials = SigningCredentials::new(credentials).expect("credentials");
     let time = SystemTime::UNIX_EPOCH + Duration::new(second, 999_999_999);
+    let signer = Signer::new(scope, options);
     let mut head = plain.head.clone();
-    let result = Signer::new(scope, options).sign(&mut head, &credentials, &hash, time);
+    head.headers = before;
+    // It may have no host, or two.
+    let _ = signer.sign(&mut head, &credentials, &hash, time);
+    head = plain.head.clone();
+    let result = signer.sign(&mut head, &credentials, &hash, time);
     assert_eq!(result.is_ok(), plain.host().is_some(), "{plain:#?}");
     head.headers
 }
@@ -465,7 +478,9 @@ fn compare(requests: usize, seed: u64) {
             rules: &rules,
         };
         let expected = plain.signed();
-        let ours = ours(&plain, options, hash, second);
+        let (before, change) = before(&mut random, &head.headers);
+        *kinds.entry(change).or_insert(0) += 1;
+        let ours = ours(&plain, before, options, hash, second);
         if ours != *expected.as_ref().unwrap_or(&head.headers) {
             let text = plain.canonical_request().unwrap_or_default();
             let text = String::from_utf8_lossy(&text);

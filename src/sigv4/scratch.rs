@@ -287,6 +287,36 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_found_wherever_they_stand() {
+        let is_pair = |byte, next| byte == b'/' && next == b'.';
+        for start in [0, 1, 17] {
+            for length in 0..70 {
+                // Enough room for the last window, or hardly any.
+                for spare in [100, 1, 0] {
+                    let mut room = vec![0; start + length + spare];
+                    let mut text = Text::new(&mut room);
+                    text.extend(&vec![b'/'; start]);
+                    text.extend(&vec![b'a'; length]);
+                    let nothing = text.may_have(start, is_pair);
+                    assert!(!nothing || spare < 17, "{start} {length} {spare}");
+                    for at in 0..length {
+                        text.room[start + at] = b'/';
+                        let alone = text.may_have(start, |byte, _| byte == b'/');
+                        assert!(alone, "{start} {length} {spare}: {at}");
+                        if let Some(next) = text.room[..start + length].get_mut(start + at + 1) {
+                            *next = b'.';
+                            let both = text.may_have(start, is_pair);
+                            assert!(both, "{start} {length} {spare}: {at}");
+                            text.room[start + at + 1] = b'a';
+                        }
+                        text.room[start + at] = b'a';
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn too_little_room_is_an_error() {
         let mut scratch = Scratch {
             buffer: vec![0; 3],

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 
 use super::canonical::{self, Brings, Unsorted, Values, signed_host};
@@ -88,34 +88,13 @@ impl Signer {
             self.signature(head, stamp, token, payload)
         })?;
 
-        let headers = &mut head.headers;
-        let too_many = |_| AuthError::too_many_headers();
-        // Only a map that is nearly full: in a small one this would make room for these headers and
-        // none for the client's.
-        if headers.keys_len() >= NEARLY_FULL {
-            headers.try_reserve(OWN_HEADERS.len()).map_err(too_many)?;
+        if head.headers.keys_len() < MANY {
+            return signature.add_to(&mut head.headers, token);
         }
-        if signature.has_leftovers {
-            for name in &OWN_HEADERS {
-                headers.remove(name);
-            }
-        }
-        headers
-            .try_insert(X_AMZ_DATE, signature.date)
-            .map_err(too_many)?;
-        if let Some(token) = token {
-            headers
-                .try_insert(X_AMZ_SECURITY_TOKEN, token.clone())
-                .map_err(too_many)?;
-        }
-        if let Some(hash) = signature.payload_hash {
-            headers
-                .try_insert(X_AMZ_CONTENT_SHA256, hash)
-                .map_err(too_many)?;
-        }
-        headers
-            .try_insert(header::AUTHORIZATION, signature.authorization)
-            .map_err(too_many)?;
+        // There may be no room for all of it.
+        let mut headers = head.headers.clone();
+        signature.add_to(&mut headers, token)?;
+        head.headers = headers;
         Ok(())
     }
 
@@ -194,11 +173,42 @@ impl Signer {
     }
 }
 
+impl Signature {
+    /// If there is no room for all of it, part of it is there.
+    #[inline]
+    fn add_to(self, headers: &mut HeaderMap, token: Option<&HeaderValue>) -> Result<(), AuthError> {
+        let too_many = |_| AuthError::too_many_headers();
+        if self.has_leftovers {
+            for name in &OWN_HEADERS {
+                headers.remove(name);
+            }
+        }
+        headers
+            .try_insert(X_AMZ_DATE, self.date)
+            .map_err(too_many)?;
+        if let Some(token) = token {
+            headers
+                .try_insert(X_AMZ_SECURITY_TOKEN, token.clone())
+                .map_err(too_many)?;
+        }
+        if let Some(hash) = self.payload_hash {
+            headers
+                .try_insert(X_AMZ_CONTENT_SHA256, hash)
+                .map_err(too_many)?;
+        }
+        headers
+            .try_insert(header::AUTHORIZATION, self.authorization)
+            .map_err(too_many)?;
+        Ok(())
+    }
+}
+
 /// What stands between the list of signed headers and the signature.
 const SIGNATURE: &[u8] = b", Signature=";
 
-/// Less than half of what a header map holds.
-const NEARLY_FULL: usize = 10_000;
+/// With fewer names a header map has always room for more: it refuses to grow once a fifth of what it can
+/// hold at most is taken, if the names were chosen to collide, and otherwise later.
+const MANY: usize = 6_000;
 
 /// How many digits a hash has.
 const DIGITS: usize = 64;

@@ -31,6 +31,19 @@ struct Line {
     is_plain: bool,
 }
 
+impl Line {
+    /// That of a value which joins the one before. Its tail, if it gets one, begins at `tail`.
+    fn new(entry: &Entry<'_>, tail: usize) -> Self {
+        Self {
+            head: [b','; SHORT],
+            length: 1,
+            tail,
+            place: entry.place,
+            is_plain: entry.is_plain,
+        }
+    }
+}
+
 /// A header to be signed.
 pub(crate) struct Entry<'a> {
     /// The beginning of the name, which settles nearly every comparison.
@@ -41,8 +54,8 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The value is in that place of [`Values`]. One that `is_plain` has no space at its ends and no two
-    /// beside each other, so that it need not be looked at.
+    /// The value is in that place of [`Values`]. One that `is_plain` has neither spaces nor tabs, so that
+    /// it need not be looked at.
     #[inline]
     pub(crate) fn new(name: &'a str, place: usize, is_plain: bool) -> Self {
         Self {
@@ -73,47 +86,51 @@ impl Layout {
         self.list.clear();
         self.size = 0;
         self.lines.reserve(entries.len());
-        self.list
-            .reserve(entries.iter().map(|entry| entry.name.len() + 1).sum());
-        let mut last: Option<&Entry<'_>> = None;
-        for entry in &*entries {
-            let name = entry.name.as_bytes();
-            let mut line = Line {
-                head: [b','; SHORT],
-                length: 1,
-                tail: self.tails.len(),
-                place: entry.place,
-                is_plain: entry.is_plain,
-            };
-            if !last.is_some_and(|last| last.is_like(entry)) {
-                line.length = name.len() + 2;
-                let (fitting, rest) = name.split_at(name.len().min(SHORT - 2));
-                line.head[0] = b'\n';
-                line.head[1..=fitting.len()].copy_from_slice(fitting);
-                if rest.is_empty() {
-                    line.head[1 + fitting.len()] = b':';
-                } else {
-                    line.head[SHORT - 1] = rest[0];
-                    self.tails.extend_from_slice(&rest[1..]);
-                    self.tails.push(b':');
-                }
-                if last.is_some() {
-                    self.list.push(b';');
-                }
-                self.list.extend_from_slice(name);
+        // Not the sum of all: a map holds thousands of values of one long name.
+        let names = || entries.chunk_by(Entry::is_like).map(|alike| alike[0].name);
+        self.list.reserve(names().map(|name| name.len() + 1).sum());
+        for alike in entries.chunk_by(Entry::is_like) {
+            for (at, entry) in alike.iter().enumerate() {
+                let line = match at {
+                    0 => self.first_line(entry),
+                    _ => Line::new(entry, self.tails.len()),
+                };
+                self.size += line.length;
+                self.lines.push(line);
             }
-            self.size += line.length;
-            self.lines.push(line);
-            last = Some(entry);
         }
         // The head of the last line is written with the whole of its array at first.
         self.size += 2 * self.list.len() + b"\n\n".len() + SHORT;
     }
 
-    /// The list of signed headers.
+    /// The line of a name's first value. Adds the name to the list.
+    fn first_line(&mut self, entry: &Entry<'_>) -> Line {
+        let name = entry.name.as_bytes();
+        let mut line = Line::new(entry, self.tails.len());
+        line.length = name.len() + 2;
+        let (fitting, rest) = name.split_at(name.len().min(SHORT - 2));
+        line.head[0] = b'\n';
+        line.head[1..=fitting.len()].copy_from_slice(fitting);
+        match rest {
+            [] => line.head[1 + fitting.len()] = b':',
+            [last, tail @ ..] => {
+                line.head[SHORT - 1] = *last;
+                self.tails.extend_from_slice(tail);
+                self.tails.push(b':');
+            }
+        }
+        if !self.list.is_empty() {
+            self.list.push(b';');
+        }
+        self.list.extend_from_slice(name);
+        line
+    }
+
+    /// How many bytes it keeps.
     #[cfg(test)]
-    pub(crate) fn list(&self) -> &[u8] {
-        &self.list
+    pub(crate) fn memory(&self) -> usize {
+        let lines = self.lines.capacity() * size_of::<Line>();
+        lines + self.tails.capacity() + self.list.capacity()
     }
 
     /// How much room [`write`](Self::write) takes at most, and the list of names once more.
@@ -151,33 +168,55 @@ mod tests {
     use super::super::values::REQUEST;
     use super::*;
 
-    #[test]
-    fn names_are_sorted_and_values_are_not() {
-        let long = "x-a-longer-than-there-is-room-for-in-a-head";
-        let names = ["x-b", "x-a", &format!("{long}-2"), &format!("{long}-1")];
-        let names = [names, names].concat();
-        let places = REQUEST..;
+    /// What is written of headers with these names, each of which has its place for a value; and the list.
+    fn written(names: &[&str]) -> (String, String) {
         let mut entries: Vec<_> = names
             .iter()
-            .zip(places)
+            .zip(REQUEST..)
             .map(|(name, place)| Entry::new(name, place, false))
             .collect();
         let mut layout = Layout::default();
         layout.arrange(&mut entries);
+        let places: Vec<String> = (0..names.len()).map(|place| place.to_string()).collect();
+        let request: Vec<_> = places.iter().map(|place| ("", place.as_bytes())).collect();
         let values = Values {
             added: [b""; REQUEST],
-            request: &[b"2", b"2", b"2", b"2", b"1", b"1", b"1", b"1"]
-                .map(|value| ("", &value[..])),
+            request: &request,
         };
         let mut buffer = vec![0; layout.room(&values)];
         let mut text = Text::new(&mut buffer);
         let list = layout.write(&mut text, &values);
         let text = String::from_utf8(text.written().to_vec()).expect("ASCII");
-        let list_text = format!("x-a;{long}-1;{long}-2;x-b");
-        assert_eq!(text[list], list_text);
+        let list = text[list].to_owned();
+        (text, list)
+    }
+
+    #[test]
+    fn names_are_sorted_and_values_are_not() {
+        let long = "x-a-longer-than-there-is-room-for-in-a-head";
+        let names = ["x-b", "x-a", &format!("{long}-2"), &format!("{long}-1")];
+        let (text, list) = written(&[names, names].concat());
+        assert_eq!(list, format!("x-a;{long}-1;{long}-2;x-b"));
         assert_eq!(
             text,
-            format!("\nx-a:2,1\n{long}-1:2,1\n{long}-2:2,1\nx-b:2,1\n\n{list_text}")
+            format!("\nx-a:1,5\n{long}-1:3,7\n{long}-2:2,6\nx-b:0,4\n\n{list}")
         );
+    }
+
+    #[test]
+    fn names_of_any_length_are_written_in_full() {
+        for length in 1..=2 * SHORT + 6 {
+            let name = "abcdefg".repeat(10)[..length].to_owned();
+            let longer = format!("{name}z");
+            assert_eq!(
+                written(&[&name]),
+                (format!("\n{name}:0\n\n{name}"), name.clone())
+            );
+            let list = format!("{name};{longer}");
+            assert_eq!(
+                written(&[&longer, &name, &longer, &name]),
+                (format!("\n{name}:1,3\n{longer}:0,2\n\n{list}"), list)
+            );
+        }
     }
 }

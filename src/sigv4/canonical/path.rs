@@ -137,7 +137,13 @@ mod tests {
         for byte in 1..=u8::MAX {
             let expected = is_unreserved(byte) || byte == b'/';
             assert_eq!(stays(byte), expected, "{byte}");
+            for next in 0..=u8::MAX {
+                let expected = [[b'/', b'/'], [b'/', b'.']].contains(&[byte, next]);
+                assert_eq!(is_odd_segment(byte, next), expected, "{byte} {next}");
+            }
         }
+        // Behind a path stands what is left in the buffer: zeros, when nothing was written there before.
+        assert!(stays(0));
     }
 
     #[test]

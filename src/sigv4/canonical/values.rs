@@ -24,6 +24,7 @@ impl<'a> Values<'a> {
             Some(value) => value,
             None => {
                 let header = self.request.get(place.wrapping_sub(REQUEST));
+                debug_assert!(header.is_some(), "a layout of other headers");
                 header.map(|(_, value)| *value).unwrap_or_default()
             }
         }

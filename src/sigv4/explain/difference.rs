@@ -1,7 +1,10 @@
 //! The first difference between two canonical requests, in words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::canonical::normalized;
 use super::answer::Answer;
+use super::printable;
 use super::redact::{Secrets, is_secret_name, redacted};
 
 /// Both canonical requests from top to bottom, then both strings to sign.
@@ -190,17 +193,21 @@ fn of_queries(here: &str, server: &str, secrets: &Secrets) -> String {
 }
 
 fn of_headers(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Option<String> {
+    // By name, since the server's may be as many as it likes.
+    let mut at_server = BTreeMap::new();
+    for (name, value) in &server.headers {
+        at_server.entry(name).or_insert(value);
+    }
     // The payload hash has a line of its own.
     let own = here.headers.iter();
     for (name, value) in own.filter(|(name, _)| *name != "x-amz-content-sha256") {
-        let theirs = server.headers.iter().find(|(other, _)| other == name);
-        let Some((_, theirs)) = theirs else {
+        let Some(theirs) = at_server.get(name) else {
             return Some(format!(
                 "the header `{name}` is signed, and did not reach the server: something on the way \
                  removes it, so leave it unsigned with `SigningOptions::unsigned_header`"
             ));
         };
-        if value == theirs {
+        if value == *theirs {
             continue;
         }
         let what = format!("the header `{name}`");
@@ -227,8 +234,9 @@ fn of_headers(here: &Parsed<'_>, server: &Parsed<'_>, secrets: &Secrets) -> Opti
             false => differs(secrets, &what, value, theirs, hint),
         });
     }
+    let known: BTreeSet<&str> = here.headers.iter().map(|(name, _)| *name).collect();
     let mut theirs = server.headers.iter();
-    let added = theirs.find(|(name, _)| here.headers.iter().all(|(other, _)| other != name))?;
+    let added = theirs.find(|(name, _)| !known.contains(name))?;
     Some(format!(
         "the server signs the header `{}`, which is not signed here",
         shown(secrets, added.0)
@@ -272,7 +280,7 @@ fn shown(secrets: &Secrets, text: &str) -> String {
     const MOST: usize = 200;
     // Before anything is cut: what is left of a secret would not be known for one.
     let (start, is_all) = secrets.hide(text, MOST);
-    let escaped = start.escape_debug().to_string().replace("\\'", "'");
+    let escaped = printable(&start.replace('\n', "\\n"));
     match is_all {
         true => escaped,
         false => format!("{escaped}… ({} bytes)", text.len()),

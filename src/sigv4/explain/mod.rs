@@ -170,7 +170,8 @@ impl Signer {
 }
 
 impl Explanation {
-    /// The canonical request, with secrets left out.
+    /// The canonical request, with secrets left out. Header values are as they are sent, whatever characters
+    /// they have; [`Display`](fmt::Display) shows them in a way that is safe to print.
     pub fn canonical_request(&self) -> &str {
         &self.redacted
     }
@@ -192,13 +193,14 @@ impl Explanation {
     }
 }
 
-/// Both texts, and what is odd about the request.
+/// Both texts, and what is odd about the request. Characters that a terminal would obey, or not show, are
+/// escaped.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "canonical request:\n{}\n", self.redacted)?;
-        write!(f, "string to sign:\n{}", self.string_to_sign)?;
+        writeln!(f, "canonical request:\n{}\n", printable(&self.redacted))?;
+        write!(f, "string to sign:\n{}", printable(&self.string_to_sign))?;
         for note in &self.notes {
-            write!(f, "\n\nnote: {note}")?;
+            write!(f, "\n\nnote: {}", printable(note))?;
         }
         Ok(())
     }
@@ -211,6 +213,19 @@ impl fmt::Debug for Explanation {
             .field("string_to_sign", &self.string_to_sign)
             .finish_non_exhaustive()
     }
+}
+
+/// As it may be printed, with its lines: a stranger may have written some of it, and a terminal obeys
+/// control characters.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\'' | '"' | '\\' => shown.push(character),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    shown
 }
 
 /// The parts of an `Authorization` header that say what was signed.

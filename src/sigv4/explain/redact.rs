@@ -13,27 +13,37 @@ pub(super) struct Secrets {
     values: Vec<Zeroizing<String>>,
 }
 
-/// What the name of a header or a query parameter has in it that holds a secret. Rather one too many.
-const SECRET_WORDS: [&str; 18] = [
+/// What the name of a header or a query parameter has in it that holds a secret, in lower case and without
+/// what separates words. Rather one too many.
+const SECRET_PARTS: [&str; 24] = [
     "apikey",
     "assertion",
     "auth",
+    "bearer",
     "code",
     "cookie",
     "credential",
+    "csrf",
+    "dpop",
+    "hmac",
+    "jws",
     "jwt",
     "mfa",
-    "oidc-data",
+    "oidcdata",
     "otp",
     "pass",
     "pwd",
+    "saml",
     "secret",
     "session",
     "sig",
+    "ticket",
     "token",
-    "-key",
-    "_key",
+    "xsrf",
 ];
+
+/// Words that say so only where they stand by themselves: they are parts of too many others.
+const SECRET_WORDS: [&str; 4] = ["key", "pin", "sas", "sid"];
 
 /// Names that have such a word in them and hold no secret.
 const HARMLESS: [&str; 7] = [
@@ -45,6 +55,9 @@ const HARMLESS: [&str; 7] = [
     "x-amz-signedheaders",
     "x-amz-sdk-request",
 ];
+
+/// A query parameter that has only a name, and a longer one than S3's subresources, may be a secret itself.
+const LONGEST_NAME: usize = 32;
 
 /// Shorter values are not looked for elsewhere: they would be found in too many places.
 const SHORTEST: usize = 4;
@@ -62,10 +75,10 @@ impl Secrets {
         let mut values = Vec::new();
         let mut lines = canonical.split('\n').skip(2);
         for pair in lines.next().unwrap_or_default().split('&') {
-            if let Some((name, value)) = pair.split_once('=')
-                && is_secret_name(name)
-            {
-                values.push(value);
+            match pair.split_once('=') {
+                Some((name, "")) if name.len() > LONGEST_NAME => values.push(name),
+                Some((name, value)) if is_secret_name(name) => values.push(value),
+                _ => {}
             }
         }
         for line in lines {
@@ -144,18 +157,25 @@ impl Secrets {
     }
 }
 
-/// A pair of a query without its value if that may be secret.
+/// A pair of a query without what may be secret of it.
 fn redact_pair(pair: &str) -> String {
     match pair.split_once('=') {
+        Some((name, "")) if name.len() > LONGEST_NAME => format!("{}=", redacted(name)),
         Some((name, value)) if is_secret_name(name) => format!("{name}={}", redacted(value)),
         _ => pair.to_owned(),
     }
 }
 
 pub(super) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name == "key"
-        || !HARMLESS.contains(&name.as_str()) && SECRET_WORDS.iter().any(|word| name.contains(word))
+    // As a name in a query has it.
+    let name = name.replace("%20", "-").to_ascii_lowercase();
+    let words = || name.split(|c: char| !c.is_ascii_alphanumeric());
+    let joined: String = words().collect();
+    let says_so = words().any(|word| SECRET_WORDS.contains(&word))
+        // `accessKey`, for one.
+        || joined.ends_with("key")
+        || SECRET_PARTS.iter().any(|part| joined.contains(part));
+    says_so && !HARMLESS.contains(&name.as_str())
 }
 
 pub(super) fn redacted(value: &str) -> String {
@@ -203,6 +223,17 @@ mod tests {
             "SAMLAssertion",
             "sig",
             "x-amz-server-side-encryption-customer-key",
+            "accessKey",
+            "private.key",
+            "shared%20key",
+            "key-2",
+            "hmac",
+            "sid",
+            "connect.sid",
+            "PIN",
+            "x-csrf-token",
+            "CASTicket",
+            "DPoP",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -218,6 +249,9 @@ mod tests {
             "x-amz-date",
             "x-amz-meta-owner",
             "x-amz-target",
+            "x-amz-server-side-encryption",
+            "x-amz-meta-residence",
+            "pinned",
             "",
         ] {
             assert!(!is_secret_name(name), "{name}");
