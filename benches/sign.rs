@@ -18,8 +18,9 @@ mod requests;
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::Barrier;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
+use std::time::{Instant, SystemTime};
 
 use http::{Request, request};
 
@@ -73,9 +74,9 @@ fn contestants(sample: &Sample) -> Vec<Contestant<'_>> {
     let mut floor = Floor::new(sample);
     let url = || url::Url::parse(&sample.head.uri.to_string()).expect("a URL");
     let mut all = vec![
-        contestant("this crate", || sample.fresh(), ours(sample)),
+        contestant(chart::OURS, || sample.fresh(), ours(sample)),
         contestant(
-            "floor",
+            chart::FLOOR,
             || sample.fresh(),
             move |head| floor.sign(head, &sample.body),
         ),
@@ -99,15 +100,15 @@ fn contestants(sample: &Sample) -> Vec<Contestant<'_>> {
             peers::object_store(sample),
         ),
     ];
-    // With the headers in another order each time, one that none of the last four requests had: what
-    // the signer remembers of them is of no use.
-    if sample.head.headers.len() > 4 {
+    // With the headers in another order each time: what the signer remembers of the last few requests is
+    // of no use. There are not enough orders of two headers.
+    if sample.head.headers.len() > 3 {
         let count = Cell::new(0);
         let build = move || {
             count.set(count.get() + 1);
-            sample.rotated(count.get())
+            sample.permuted(count.get())
         };
-        all.push(contestant("  new to its headers", build, ours(sample)));
+        all.push(contestant(chart::NEW_HEADERS, build, ours(sample)));
     }
     // It presigns, and leaves every payload unsigned.
     if sample.body.is_empty() || !sample.signed {
@@ -136,7 +137,7 @@ fn compare(sample: &Sample, bound: f64, scale: usize, chart: &mut Chart) {
     println!("\n{} ({}), times the floor", sample.name, sample.what);
     for (at, (name, _)) in contestants.iter().enumerate() {
         let ratio = times.ratio(at, 1);
-        println!("  {name:<22} {:>10.0} ns {ratio:>7.2}", times.median(at));
+        println!("  {name:<24} {:>10.0} ns {ratio:>7.2}", times.median(at));
         chart.add(sample, name, ratio);
     }
     println!(
@@ -156,21 +157,30 @@ fn scaling(sample: &Sample, scale: usize) {
     /// Few enough for all of them to stay in the cache of a core.
     const REQUESTS: usize = 512;
 
-    /// How many signatures a nanosecond one thread makes.
-    fn rate(mut sign: impl FnMut(&mut request::Parts), sample: &Sample, start: &Barrier) -> f64 {
+    /// When one thread began to sign all of its requests, and when it was done.
+    fn sign_all(
+        mut sign: impl FnMut(&mut request::Parts),
+        sample: &Sample,
+        waiting: &AtomicUsize,
+    ) -> [Instant; 2] {
         let mut requests: Vec<_> = (0..REQUESTS).map(|_| sample.fresh()).collect();
         sign(&mut sample.fresh());
-        start.wait();
+        // Not asleep, since threads wake one after the other.
+        waiting.fetch_sub(1, Ordering::AcqRel);
+        while waiting.load(Ordering::Acquire) > 0 {
+            std::hint::spin_loop();
+        }
         let begin = now();
         for request in black_box(&mut requests) {
             sign(request);
         }
-        REQUESTS as f64 / begin.elapsed().as_nanos() as f64
+        [begin, now()]
     }
     let (signer, credentials) = sample.signer();
+    // How many signatures a nanosecond that many threads make, from the first to the last.
     let run = |threads: usize, ours: bool| -> f64 {
-        let start = Barrier::new(threads);
-        std::thread::scope(|scope| {
+        let waiting = AtomicUsize::new(threads);
+        let times: Vec<[Instant; 2]> = std::thread::scope(|scope| {
             let handles: Vec<_> = (0..threads)
                 .map(|_| {
                     scope.spawn(|| match ours {
@@ -180,21 +190,23 @@ fn scaling(sample: &Sample, scale: usize) {
                                 let signed = signer.sign(head, &credentials, &payload, clock());
                                 signed.expect("signed");
                             };
-                            rate(sign, sample, &start)
+                            sign_all(sign, sample, &waiting)
                         }
                         // Every thread has a floor of its own: nothing is shared.
                         false => {
                             let mut floor = Floor::new(sample);
-                            rate(|head| floor.sign(head, &sample.body), sample, &start)
+                            sign_all(|head| floor.sign(head, &sample.body), sample, &waiting)
                         }
                     })
                 })
                 .collect();
-            handles
-                .into_iter()
-                .map(|handle| handle.join().expect("done"))
-                .sum()
-        })
+            let join = |handle: ScopedJoinHandle<'_, _>| handle.join().expect("done");
+            handles.into_iter().map(join).collect()
+        });
+        let begin = times.iter().map(|[begin, _]| *begin).min();
+        let end = times.iter().map(|[_, end]| *end).max();
+        let elapsed = end.expect("a thread") - begin.expect("a thread");
+        (threads * REQUESTS) as f64 / elapsed.as_nanos() as f64
     };
     let rates = interleave(400 * scale, 4, |at| run(1 + at % 2, at < 2));
     println!(

@@ -4,6 +4,10 @@ use std::fmt::Write as _;
 
 use super::requests::Sample;
 
+pub(crate) const OURS: &str = "this crate";
+pub(crate) const NEW_HEADERS: &str = "this crate, new headers";
+pub(crate) const FLOOR: &str = "floor";
+
 /// Bars, grouped by request.
 #[derive(Default)]
 pub(crate) struct Chart {
@@ -47,8 +51,9 @@ impl Chart {
             for (name, ratio) in bars {
                 let length = ((WIDTH - LABELS - 60) as f64 * ratio / longest).max(1.0);
                 let class = match *name {
-                    "this crate" => "o",
-                    "floor" => "f",
+                    OURS => "o",
+                    NEW_HEADERS => "n",
+                    FLOOR => "f",
                     _ => "p",
                 };
                 let _ = writeln!(
@@ -66,7 +71,7 @@ impl Chart {
         format!(
             r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">
 <title>Time to sign a request, in multiples of what the hashing alone takes</title>
-<style>text{{font:12px sans-serif;fill:#444}}.t{{font-weight:bold}}.h{{font-size:15px;font-weight:bold}}.o{{fill:#c2410c}}.f{{fill:#94a3b8}}.p{{fill:#60a5fa}}@media(prefers-color-scheme:dark){{text{{fill:#ccc}}}}</style>
+<style>text{{font:12px sans-serif;fill:#444}}.t{{font-weight:bold}}.h{{font-size:15px;font-weight:bold}}.o{{fill:#c2410c}}.n{{fill:#fb923c}}.f{{fill:#94a3b8}}.p{{fill:#60a5fa}}@media(prefers-color-scheme:dark){{text{{fill:#ccc}}}}</style>
 <text class="h" x="8" y="22">Time to sign a request, in multiples of what the hashing alone takes</text>
 {body}</svg>
 "##

@@ -45,17 +45,16 @@ impl Sample {
         }
     }
 
-    /// As [`fresh`](Self::fresh), with the first so many headers behind the others.
+    /// As [`fresh`](Self::fresh), with the headers in the order of that number; there are as many as the
+    /// factorial of how many headers there are.
     #[allow(dead_code, reason = "not everything that is measured needs it")]
-    pub(crate) fn rotated(&self, count: usize) -> request::Parts {
+    pub(crate) fn permuted(&self, mut number: usize) -> request::Parts {
         let mut head = self.fresh();
         let mut headers: Vec<_> = std::mem::take(&mut head.headers).into_iter().collect();
-        let first = count % headers.len();
-        headers.rotate_left(first);
-        for (name, value) in headers {
-            if let Some(name) = name {
-                head.headers.insert(name, value);
-            }
+        while !headers.is_empty() {
+            let (name, value) = headers.remove(number % headers.len());
+            number /= headers.len() + 1;
+            head.headers.insert(name.expect("every name once"), value);
         }
         head
     }
