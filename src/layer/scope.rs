@@ -4,8 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use http::Uri;
+use http::uri::Scheme;
 
-use super::origin::{Origin, Target, ends_with_label};
+use super::origin::{Origin, Target, ends_with_label, is_plain};
 use crate::error::{AuthError, AuthErrorKind};
 
 /// The origins a credential may be sent to.
@@ -213,8 +214,8 @@ impl Scope {
         }
     }
 
-    /// Whether the URI spells one of the origins as it was given, which is what nearly every request
-    /// does: then there is nothing to take apart.
+    /// Whether the URI spells one of the origins as it was given, or is as plain as can be where all hosts of
+    /// a kind will do. Nearly every request's is: then there is nothing to take apart.
     #[inline]
     pub(crate) fn spells(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
@@ -226,7 +227,10 @@ impl Scope {
                     && *scheme == origin.scheme()
                     && (origin.https || origin.host.is_loopback() || rule.plain_http)
             }
-            Hosts::Aws | Hosts::Any => false,
+            Hosts::Aws => {
+                *scheme == Scheme::HTTPS && is_plain(authority) && is_aws(authority.as_str())
+            }
+            Hosts::Any => *scheme == Scheme::HTTPS && is_plain(authority),
         })
     }
 

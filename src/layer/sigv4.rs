@@ -176,7 +176,80 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
     type Credential = SigningCredentials;
     type Acquire = Acquire<C::Future, SigningCredentials>;
 
+    #[inline]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(SigV4Plan, Need)>, AuthError> {
+        match self.covers_at_once(head) {
+            true => Ok(Some((SigV4Plan { credentials: None }, Need::Payload))),
+            false => self.look_closer(head),
+        }
+    }
+
+    fn acquire(&self, plan: &SigV4Plan) -> Self::Acquire {
+        match &plan.credentials {
+            Some(credentials) => Acquire::own(credentials.clone()),
+            None => Acquire::source(self.source.credentials()),
+        }
+    }
+
+    fn at_hand(&self, plan: &SigV4Plan) -> Option<SigningCredentials> {
+        match &plan.credentials {
+            Some(credentials) => Some(credentials.clone()),
+            None => self.source.at_hand(),
+        }
+    }
+
+    fn apply(
+        &self,
+        plan: &mut SigV4Plan,
+        credentials: &SigningCredentials,
+        payload: &PayloadHash,
+        head: &mut request::Parts,
+    ) -> Result<Applied, AuthError> {
+        let checked = plan.credentials.is_none() && self.source.checks_expiry();
+        let time = if !checked && credentials.may_expire() {
+            let now = self.clock.moment();
+            if credentials.has_expired(&now) {
+                return Err(AuthError::new(
+                    AuthErrorKind::Expired,
+                    "the AWS credentials have expired and the source has no newer ones; the \
+                     request was not sent",
+                ));
+            }
+            now.wall
+        } else {
+            self.clock.now()
+        };
+        self.signer.sign(head, credentials, payload, time)?;
+        Ok(Applied::default())
+    }
+
+    fn is_same(&self, rejected: &SigningCredentials, acquired: &SigningCredentials) -> bool {
+        rejected.is_same(acquired)
+    }
+
+    fn reject(&self, _plan: &SigV4Plan, credentials: &SigningCredentials) {
+        self.source.rejected(credentials);
+    }
+}
+
+impl<C> SigV4<C> {
+    /// Whether a request has its payload signed and can go as it is, without a closer look: it says nothing
+    /// of its own authorization, and there is nothing to be changed about its URI. Many do.
+    #[inline]
+    fn covers_at_once(&self, head: &request::Parts) -> bool {
+        matches!(self.payload, PayloadMode::Signed)
+            && self.signer.signs_payload()
+            && head.uri.query().is_none()
+            && head.uri.authority().is_some_and(is_plain)
+            && self.guard.existing() != Existing::Reject
+            && self.guard.admits_at_once(head)
+            && !has_header(&head.headers, &header::AUTHORIZATION)
+    }
+
+    fn look_closer(
+        &self,
+        head: &mut request::Parts,
+    ) -> Result<Option<(SigV4Plan, Need)>, AuthError> {
         let overrides = AuthOverride::of(head);
         let resolved = match self.guard.admits_at_once(head) {
             true => Resolved::UNCHANGED,
@@ -249,53 +322,6 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             align_host_header(head);
         }
         Ok(Some((plan, need)))
-    }
-
-    fn acquire(&self, plan: &SigV4Plan) -> Self::Acquire {
-        match &plan.credentials {
-            Some(credentials) => Acquire::own(credentials.clone()),
-            None => Acquire::source(self.source.credentials()),
-        }
-    }
-
-    fn at_hand(&self, plan: &SigV4Plan) -> Option<SigningCredentials> {
-        match &plan.credentials {
-            Some(credentials) => Some(credentials.clone()),
-            None => self.source.at_hand(),
-        }
-    }
-
-    fn apply(
-        &self,
-        plan: &mut SigV4Plan,
-        credentials: &SigningCredentials,
-        payload: &PayloadHash,
-        head: &mut request::Parts,
-    ) -> Result<Applied, AuthError> {
-        let checked = plan.credentials.is_none() && self.source.checks_expiry();
-        let time = if !checked && credentials.may_expire() {
-            let now = self.clock.moment();
-            if credentials.has_expired(&now) {
-                return Err(AuthError::new(
-                    AuthErrorKind::Expired,
-                    "the AWS credentials have expired and the source has no newer ones; the \
-                     request was not sent",
-                ));
-            }
-            now.wall
-        } else {
-            self.clock.now()
-        };
-        self.signer.sign(head, credentials, payload, time)?;
-        Ok(Applied::default())
-    }
-
-    fn is_same(&self, rejected: &SigningCredentials, acquired: &SigningCredentials) -> bool {
-        rejected.is_same(acquired)
-    }
-
-    fn reject(&self, _plan: &SigV4Plan, credentials: &SigningCredentials) {
-        self.source.rejected(credentials);
     }
 }
 

@@ -53,7 +53,7 @@
 //! buffer that the signatures of a thread share, and that is wiped after each. Which headers are signed,
 //! and in which order, follows from their names. A thread remembers it of the last eight requests that
 //! differed in these, in the order they were added in, or in what the signature adds; only names are kept,
-//! and no values. For others it looks again, which takes some 200 ns and may allocate. Signing keys, and
+//! and no values. For others it looks again, which takes some 300 ns and may allocate. Signing keys, and
 //! what the signatures of one second have in common, hang on the credentials and are read without a lock.
 //! An ordinary signature allocates its header values, and what the header map needs to grow: three times
 //! at most. What takes more: over 24 headers or 1 KiB of their names, over 16 query pairs, a path that must

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header, request};
+use http::{HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 
 use super::canonical::{self, Brings, Unsorted, Values, signed_host};
@@ -88,13 +88,34 @@ impl Signer {
             self.signature(head, stamp, token, payload)
         })?;
 
-        if head.headers.keys_len() < MANY {
-            return signature.add_to(&mut head.headers, token);
+        let too_many = |_| AuthError::too_many_headers();
+        // There may be no room for all of them.
+        let mut copy = (head.headers.keys_len() >= MANY).then(|| head.headers.clone());
+        let headers = copy.as_mut().unwrap_or(&mut head.headers);
+        if signature.has_leftovers {
+            for name in &OWN_HEADERS {
+                headers.remove(name);
+            }
         }
-        // There may be no room for all of it.
-        let mut headers = head.headers.clone();
-        signature.add_to(&mut headers, token)?;
-        head.headers = headers;
+        headers
+            .try_insert(X_AMZ_DATE, signature.date)
+            .map_err(too_many)?;
+        if let Some(token) = token {
+            headers
+                .try_insert(X_AMZ_SECURITY_TOKEN, token.clone())
+                .map_err(too_many)?;
+        }
+        if let Some(hash) = signature.payload_hash {
+            headers
+                .try_insert(X_AMZ_CONTENT_SHA256, hash)
+                .map_err(too_many)?;
+        }
+        headers
+            .try_insert(header::AUTHORIZATION, signature.authorization)
+            .map_err(too_many)?;
+        if let Some(copy) = copy {
+            head.headers = copy;
+        }
         Ok(())
     }
 
@@ -170,36 +191,6 @@ impl Signer {
                 has_leftovers: arranged.has_leftovers,
             })
         })
-    }
-}
-
-impl Signature {
-    /// If there is no room for all of it, part of it is there.
-    #[inline]
-    fn add_to(self, headers: &mut HeaderMap, token: Option<&HeaderValue>) -> Result<(), AuthError> {
-        let too_many = |_| AuthError::too_many_headers();
-        if self.has_leftovers {
-            for name in &OWN_HEADERS {
-                headers.remove(name);
-            }
-        }
-        headers
-            .try_insert(X_AMZ_DATE, self.date)
-            .map_err(too_many)?;
-        if let Some(token) = token {
-            headers
-                .try_insert(X_AMZ_SECURITY_TOKEN, token.clone())
-                .map_err(too_many)?;
-        }
-        if let Some(hash) = self.payload_hash {
-            headers
-                .try_insert(X_AMZ_CONTENT_SHA256, hash)
-                .map_err(too_many)?;
-        }
-        headers
-            .try_insert(header::AUTHORIZATION, self.authorization)
-            .map_err(too_many)?;
-        Ok(())
     }
 }
 

@@ -134,3 +134,35 @@ fn plain_http_must_be_asked_for() {
             .is_ok()
     );
 }
+
+#[test]
+fn what_is_spelled_out_is_within() {
+    let origin = Scope::origin("https://api.example.com:8443").expect("an origin");
+    let mut spelled = Vec::new();
+    for scope in [Scope::aws(), Scope::any_https(), origin] {
+        for scheme in ["https", "http"] {
+            for authority in [
+                "abc.execute-api.eu-west-1.amazonaws.com",
+                "S3.AMAZONAWS.COM",
+                ".amazonaws.com",
+                "evilamazonaws.com",
+                "amazonaws.com.evil.example",
+                "abc.amazonaws.com:443",
+                "a@s3.amazonaws.com",
+                "s3.amazonaws.com@evil.example",
+                "api.example.com:8443",
+                "API.example.com:8443",
+                "[::1]",
+                "localhost",
+            ] {
+                let text = format!("{scheme}://{authority}/path");
+                let uri: Uri = text.parse().expect("a URI");
+                if scope.spells(&uri) {
+                    assert_eq!(reach(&scope, &text), Reach::Within, "{text}");
+                    spelled.push(text);
+                }
+            }
+        }
+    }
+    assert_eq!(spelled.len(), 2 + 6 + 1, "{spelled:#?}");
+}

@@ -86,9 +86,6 @@ impl Layout {
         self.list.clear();
         self.size = 0;
         self.lines.reserve(entries.len());
-        // Not the sum of all: a map holds thousands of values of one long name.
-        let names = || entries.chunk_by(Entry::is_like).map(|alike| alike[0].name);
-        self.list.reserve(names().map(|name| name.len() + 1).sum());
         for alike in entries.chunk_by(Entry::is_like) {
             for (at, entry) in alike.iter().enumerate() {
                 let line = match at {

@@ -97,11 +97,11 @@ impl<'a> Unsorted<'a> {
     ) -> R {
         // A thread that is ending has none.
         let mut recent = RECENT.try_with(Cell::take).unwrap_or_default();
-        let mut large = Arranged::default();
+        let large;
         let arranged = match recent.find(self, unsigned, brings) {
             Some(at) => &recent.all[at].arranged,
             None if self.is_large() => {
-                large.arrange(self, unsigned, brings);
+                large = Arranged::of(self, unsigned, brings);
                 &large
             }
             None => recent.add(self, unsigned, brings),
@@ -182,6 +182,13 @@ impl Remembered {
 }
 
 impl Arranged {
+    #[cold]
+    fn of(headers: &Unsorted<'_>, unsigned: &[HeaderName], brings: Brings) -> Self {
+        let mut arranged = Self::default();
+        arranged.arrange(headers, unsigned, brings);
+        arranged
+    }
+
     /// Makes it be about these headers.
     #[cold]
     fn arrange(&mut self, headers: &Unsorted<'_>, unsigned: &[HeaderName], brings: Brings) {

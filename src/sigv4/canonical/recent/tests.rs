@@ -39,9 +39,7 @@ fn is_known(headers: &HeaderMap, unsigned: &[HeaderName], brings: Brings) -> boo
     let recent = RECENT.take();
     let is_known = recent.find(&headers, unsigned, brings).is_some();
     RECENT.set(recent);
-    let mut anew = Arranged::default();
-    anew.arrange(&headers, unsigned, brings);
-    let anew = Found::of(&anew, &headers);
+    let anew = Found::of(&Arranged::of(&headers, unsigned, brings), &headers);
     let found = headers.arranged(unsigned, brings, |arranged| Found::of(arranged, &headers));
     assert_eq!(found, anew);
     is_known
@@ -170,7 +168,6 @@ fn many_values_of_a_long_name_take_little_room() {
     for _ in 0..10_000 {
         request.append(&long, HeaderValue::from_static("v"));
     }
-    let mut arranged = Arranged::default();
-    arranged.arrange(&Unsorted::new(&request), &[], Brings::default());
+    let arranged = Arranged::of(&Unsorted::new(&request), &[], Brings::default());
     assert!(arranged.layout.memory() < 2_000_000);
 }
