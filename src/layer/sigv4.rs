@@ -176,7 +176,8 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
     type Credential = SigningCredentials;
     type Acquire = Acquire<C::Future, SigningCredentials>;
 
-    #[inline]
+    // Out of the way of the other schemes, where a selector has all of them.
+    #[inline(never)]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(SigV4Plan, Need)>, AuthError> {
         match self.covers_at_once(head) {
             true => Ok(Some((SigV4Plan { credentials: None }, Need::Payload))),
