@@ -140,6 +140,7 @@ pub mod sigv4;
 #[cfg(feature = "amplify")]
 mod suggest;
 mod words;
+mod xml;
 
 // The paved path. What a program only meets by inference (futures, plans, sealed traits) stays in
 // the modules.
@@ -163,7 +164,7 @@ pub use identity::{Token, TokenSource, TokenStyle, token_fn};
 pub use layer::SigV4Layer;
 #[doc(inline)]
 pub use layer::{
-    ApiKeyLayer, Applied, AuthBody, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
+    ApiKeyLayer, Applied, AuthBody, AuthHint, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
     BearerTokenLayer, Buffer, CloneBody, Existing, Need, OutOfScope, Passthrough, Scope, Verdict,
 };
 #[cfg(feature = "amplify")]

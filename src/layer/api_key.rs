@@ -3,10 +3,12 @@
 use std::fmt;
 use std::future::{Ready, ready};
 
-use http::{HeaderName, HeaderValue, header, request};
+use http::{HeaderName, HeaderValue, StatusCode, header, request, response};
 
 use super::guard::{Admission, Existing, Guard, has_header, keep_first};
+use super::hint::AuthHint;
 use super::overrides::AuthOverride;
+use super::reject::{Reason, Refusal};
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped};
 use crate::clock::Clock;
@@ -236,6 +238,28 @@ impl Authorizer for ApiKey {
             head.headers.remove(header::AUTHORIZATION);
         }
         Ok(Applied::default())
+    }
+
+    fn hint(
+        &self,
+        _plan: &(),
+        _credential: &(),
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Option<AuthHint> {
+        if !matches!(
+            head.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ) {
+            return None;
+        }
+        match Refusal::of(head, peeked).reason() {
+            Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
+            Some(Reason::Incomplete) => Some(AuthHint::WrongMode),
+            Some(Reason::Denied) => Some(AuthHint::AccessDenied { role: None }),
+            Some(Reason::Forbidden | Reason::Unauthorized) | None => Some(AuthHint::ApiKeyRejected),
+            Some(_) => None,
+        }
     }
 }
 

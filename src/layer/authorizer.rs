@@ -4,6 +4,7 @@ use std::future::Future;
 
 use http::{request, response};
 
+use super::hint::AuthHint;
 use crate::error::AuthError;
 use crate::payload::PayloadHash;
 
@@ -18,7 +19,7 @@ use crate::payload::PayloadHash;
 /// 3. [`acquire`](Authorizer::acquire) gets the credential, the only step that may wait;
 /// 4. [`apply`](Authorizer::apply) puts it on the unsigned head;
 /// 5. [`judge`](Authorizer::judge) looks at the answer, and [`reject`](Authorizer::reject) hears of
-///    a rejection.
+///    a rejection; [`hint`](Authorizer::hint) says in words why a request was refused.
 ///
 /// # A scheme of one's own
 ///
@@ -140,6 +141,19 @@ pub trait Authorizer {
     ) -> Verdict {
         let _ = (plan, credential, head, peeked);
         Verdict::Accept
+    }
+
+    /// Why a request was probably refused. Asked about answers with a status from 400 to 499. The default
+    /// has no idea.
+    fn hint(
+        &self,
+        plan: &Self::Plan,
+        credential: &Self::Credential,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Option<AuthHint> {
+        let _ = (plan, credential, head, peeked);
+        None
     }
 
     /// Whether a credential is the rejected one over again, so that there is no point in sending the

@@ -8,9 +8,13 @@ use http::{HeaderName, StatusCode, header, request, response};
 use super::acquire::Acquire;
 use super::api_key::check_header_name;
 use super::guard::{Admission, Existing, Guard, has_header, keep_first};
+use super::hint::AuthHint;
 use super::overrides::AuthOverride;
+use super::reject::{Challenge, Reason, Refusal};
 use super::scope::Scope;
-use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped, Verdict};
+use super::{
+    Applied, AuthorizeLayer, Authorizer, Guarded, HeadOnly, Need, Passthrough, Scoped, Verdict,
+};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::{Token, TokenSource, TokenStyle};
@@ -60,7 +64,7 @@ use crate::payload::PayloadHash;
 ///
 /// The source's own; [`AuthErrorKind::MalformedCredential`] for a token that cannot stand in a
 /// header; [`AuthErrorKind::Expired`] for one that is over: an expired token is never sent.
-pub type BearerTokenLayer<T, P = Passthrough> = AuthorizeLayer<Bearer<T>, P>;
+pub type BearerTokenLayer<T, P = Passthrough, I = HeadOnly> = AuthorizeLayer<Bearer<T>, P, I>;
 
 impl<T: TokenSource> AuthorizeLayer<Bearer<T>, Passthrough> {
     /// Sends the tokens of `source` to the origins of `scope`: an origin (`"https://host"`), an
@@ -206,10 +210,38 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
         _peeked: Option<&[u8]>,
     ) -> Verdict {
         // A token the caller brought is the caller's to renew.
-        if head.status == StatusCode::UNAUTHORIZED && plan.token.is_none() {
-            Verdict::Refresh
-        } else {
-            Verdict::Accept
+        let may_be_renewed = head.status == StatusCode::UNAUTHORIZED
+            && plan.token.is_none()
+            && Challenge::of(&head.headers).may_be_renewed();
+        match may_be_renewed {
+            true => Verdict::Refresh,
+            false => Verdict::Accept,
+        }
+    }
+
+    fn hint(
+        &self,
+        _plan: &BearerPlan,
+        _token: &Token,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Option<AuthHint> {
+        let is_401 = head.status == StatusCode::UNAUTHORIZED;
+        if !is_401 && head.status != StatusCode::FORBIDDEN {
+            return None;
+        }
+        if let Challenge::InsufficientScope(scope) = Challenge::of(&head.headers) {
+            return Some(AuthHint::InsufficientScope { scope });
+        }
+        match Refusal::of(head, peeked).reason() {
+            Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
+            Some(Reason::Incomplete | Reason::Signature | Reason::Mismatch) => {
+                Some(AuthHint::WrongMode)
+            }
+            Some(Reason::Denied) => Some(AuthHint::AccessDenied { role: None }),
+            // What API Gateway says of a JSON Web Token without the scope of the route.
+            Some(Reason::Forbidden) => Some(AuthHint::InsufficientScope { scope: None }),
+            _ => is_401.then_some(AuthHint::TokenRejected),
         }
     }
 

@@ -14,6 +14,7 @@ use super::body::{Passthrough, PreparePayload};
 use super::future::ResponseFuture;
 use super::guard::{Existing, Guard, OutOfScope};
 use super::inspect::{HeadOnly, Inspect};
+use super::peek::InspectErrors;
 use super::scope::Scope;
 use crate::clock::Clock;
 use crate::error::{AuthError, BoxError};
@@ -149,9 +150,17 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
     /// Answers a rejected credential with a new one: the request is sent a second time, and never a
     /// third.
     ///
-    /// What counts as a rejection is the scheme's to say: bearer layers take a 401 for one, API keys
-    /// and signatures have nothing to renew so far, and schemes of one's own decide in
-    /// [`Authorizer::judge`].
+    /// What counts as a rejection is the scheme's to say:
+    ///
+    /// - Bearer layers take a 401 for one, unless its `WWW-Authenticate` says that another token would not
+    ///   do either (`insufficient_scope`, RFC 6750).
+    /// - Signature layers take AWS's errors for credentials that are over or unknown, and for a clock that
+    ///   is off: the request is then signed again by the server's clock, which the answer's `Date` tells.
+    ///   Most services put these errors into the body: [`inspect_errors`](Self::inspect_errors) reads it.
+    /// - API keys have nothing to renew. Schemes of one's own decide in [`Authorizer::judge`].
+    ///
+    /// A refusal that a newer credential would not change (a policy, a scope, a wrong signature) is never
+    /// answered by sending the request again.
     ///
     /// `payload` says how the body can be sent twice: [`CloneBody`](crate::CloneBody) clones it
     /// before sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where
@@ -163,6 +172,27 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
         let mut layer = self.payload(payload);
         layer.shared.replay = true;
         layer
+    }
+
+    /// Looks into the bodies of answers that may refuse the credential (400, 401 and 403), up to so many
+    /// bytes of each, before they are handed on. They are handed on whole: what was read comes first.
+    ///
+    /// Many services of AWS say only there why they refuse a request: S3, DynamoDB and all that speak XML
+    /// or JSON 1.0. Without it, a signature layer goes by status and headers, which is enough for API
+    /// Gateway and Lambda; an [`AuthHint`](crate::AuthHint) has less to go by, too.
+    ///
+    /// 64 KiB is plenty. The answer comes once that much of it is there, or all of it: a server that stops
+    /// in the middle of such a body is waited for, so keep a timeout above this layer. A body that is
+    /// compressed is no help.
+    pub fn inspect_errors(self, limit: usize) -> AuthorizeLayer<A, P, InspectErrors> {
+        AuthorizeLayer {
+            shared: Shared {
+                authorizer: self.shared.authorizer,
+                payload: self.shared.payload,
+                inspect: InspectErrors::new(limit),
+                replay: self.shared.replay,
+            },
+        }
     }
 
     /// The scheme by itself, for one that is made of others.

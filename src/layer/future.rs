@@ -19,11 +19,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response, request, response};
+use http::{Request, Response, StatusCode, request, response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::{PreparePayload, Step};
+use super::hint::AuthHint;
 use super::inspect::{Inspect, Inspected};
 use super::{Authorizer, Need, Shared, Verdict};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
@@ -308,7 +309,7 @@ where
                     }
                 }
                 StateProj::Bypassing { future } => match ready!(future.poll(cx)) {
-                    Ok(response) => break Ok(this.shared.inspect.bypass(response)),
+                    Ok(response) => break Ok(bypassed(this.shared.inspect.bypass(response))),
                     Err(error) => break Err(error.into()),
                 },
                 StateProj::Failed { error } => {
@@ -411,8 +412,11 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
     where
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         let again = self.rule::<B, P, I>(shared, &head, peeked.as_deref());
+        if head.status.is_client_error() {
+            self.explain(shared, &mut head, peeked.as_deref());
+        }
         (Response::from_parts(head, body), again)
     }
 
@@ -439,6 +443,34 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         self.body = Held::Prepared(shared.payload.replay(spare)?);
         Some(shared.authorizer.acquire(plan))
     }
+}
+
+impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
+    /// Leaves a hint in the extensions of an answer that refuses the request.
+    #[cold]
+    fn explain<P, I>(
+        &self,
+        shared: &Shared<A, P, I>,
+        head: &mut response::Parts,
+        peeked: Option<&[u8]>,
+    ) {
+        if let (Some(plan), Some(credential)) = (&self.plan, &self.credential)
+            && let Some(hint) = shared.authorizer.hint(plan, credential, head, peeked)
+        {
+            hint.leave(&mut head.extensions);
+        }
+    }
+}
+
+/// The answer to a request that was sent without a credential.
+fn bypassed<T>(mut response: Response<T>) -> Response<T> {
+    if matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    ) {
+        AuthHint::NotAuthorized.leave(response.extensions_mut());
+    }
+    response
 }
 
 /// What sending a request again would need: its body, and its head while it is unsigned.

@@ -7,7 +7,8 @@ use http::Response;
 
 use super::body::Step;
 
-/// How much of a response is read before it is judged. [`HeadOnly`] is all there is so far.
+/// How much of a response is read before it is judged: [`HeadOnly`], or the beginning of a body that may
+/// say why a request was refused ([`InspectErrors`](super::InspectErrors)).
 ///
 /// Sealed: what happens to a body on its way to the caller is the engine's business.
 pub trait Inspect<R>: sealed::Sealed {
@@ -26,7 +27,7 @@ pub trait Inspect<R>: sealed::Sealed {
 /// A response, and what was peeked of its body.
 pub type Inspected<B> = (Response<B>, Option<Bytes>);
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
     impl Sealed for super::HeadOnly {}
 }

@@ -15,9 +15,12 @@ mod collect;
 mod engine;
 mod future;
 mod guard;
+mod hint;
 mod inspect;
 mod origin;
 mod overrides;
+mod peek;
+mod reject;
 mod scope;
 #[cfg(feature = "sigv4")]
 mod sigv4;
@@ -34,8 +37,10 @@ pub use collect::BufferFuture;
 pub use engine::{Authorize, AuthorizeLayer, Guarded, Scoped};
 pub use future::ResponseFuture;
 pub use guard::{Existing, OutOfScope};
+pub use hint::AuthHint;
 pub use inspect::{HeadOnly, Inspect, Inspected};
 pub use overrides::AuthOverride;
+pub use peek::{InspectErrors, PeekBody, PeekFuture};
 pub use scope::Scope;
 #[cfg(feature = "sigv4")]
 pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::uri::Authority;
-use http::{HeaderValue, Uri, header, request};
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, StatusCode, Uri, header, request, response};
 
 use super::acquire::Acquire;
 use super::body::Buffer;
 use super::guard::{Admission, Existing, Guard, Resolved, has_header, keep_first};
+use super::hint::AuthHint;
 use super::origin::{Target, is_plain};
 use super::overrides::AuthOverride;
+use super::reject::{Attempt, Reason, Refusal, Skews, skew_that_matters};
 use super::scope::Scope;
-use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Scoped};
+use super::{Applied, AuthorizeLayer, Authorizer, Guarded, HeadOnly, Need, Scoped, Verdict};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::{CredentialsSource, IntoCredentialsSource};
@@ -87,7 +89,7 @@ use crate::sigv4::{
 /// [`AuthErrorKind::PayloadTooLarge`] and [`AuthErrorKind::Payload`] for bodies that cannot be read
 /// into memory, [`AuthErrorKind::Expired`] for credentials that are over, the source's own errors,
 /// and those of [`Signer::sign`].
-pub type SigV4Layer<C, P = Buffer> = AuthorizeLayer<SigV4<C>, P>;
+pub type SigV4Layer<C, P = Buffer, I = HeadOnly> = AuthorizeLayer<SigV4<C>, P, I>;
 
 impl<C: CredentialsSource> AuthorizeLayer<SigV4<C>, Buffer> {
     /// Signs for `service` (its signing name: `execute-api` for API Gateway) in `region`, with
@@ -108,6 +110,8 @@ impl<C: CredentialsSource> AuthorizeLayer<SigV4<C>, Buffer> {
                 payload: PayloadMode::Signed,
                 guard: Guard::new(Scope::aws())?,
                 clock: Clock::system(),
+                skews: Skews::default(),
+                heeds_loopback: false,
             },
             Buffer::default(),
         ))
@@ -139,6 +143,13 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
         self
     }
 
+    /// Lets servers on loopback correct the clock as well, which takes https otherwise: for tests against
+    /// local ones, whose `Date` nobody else can change on its way.
+    pub fn heed_loopback_date(mut self) -> Self {
+        self.authorizer_mut().heeds_loopback = true;
+        self
+    }
+
     /// Does not sign the body, so that it streams: `UNSIGNED-PAYLOAD`.
     ///
     /// TLS is all that protects the body then, so plain http is refused except to loopback. S3
@@ -157,6 +168,9 @@ pub struct SigV4<C> {
     payload: PayloadMode,
     guard: Guard,
     clock: Clock,
+    skews: Skews,
+    /// Whether servers on loopback may say what time it is.
+    heeds_loopback: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,9 +180,11 @@ enum PayloadMode {
 }
 
 /// What a SigV4 layer decided about a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SigV4Plan {
     credentials: Option<SigningCredentials>,
+    /// The latest signature, if the answer's `Date` can be trusted.
+    attempt: Option<Attempt>,
 }
 
 impl<C: CredentialsSource> Authorizer for SigV4<C> {
@@ -180,7 +196,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
     #[inline(never)]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(SigV4Plan, Need)>, AuthError> {
         match self.covers_at_once(head) {
-            true => Ok(Some((SigV4Plan { credentials: None }, Need::Payload))),
+            true => Ok(Some((SigV4Plan::default(), Need::Payload))),
             false => self.look_closer(head),
         }
     }
@@ -207,7 +223,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError> {
         let checked = plan.credentials.is_none() && self.source.checks_expiry();
-        let time = if !checked && credentials.may_expire() {
+        let now = if !checked && credentials.may_expire() {
             let now = self.clock.moment();
             if credentials.has_expired(&now) {
                 return Err(AuthError::new(
@@ -220,8 +236,100 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         } else {
             self.clock.now()
         };
+        let mut time = now;
+        plan.attempt = match head.uri.authority() {
+            Some(authority) if self.heeds_date(&head.uri) => {
+                let https = head.uri.scheme() == Some(&Scheme::HTTPS);
+                let attempt;
+                (attempt, time) = self.skews.attempt(https, authority, now);
+                Some(attempt)
+            }
+            _ => None,
+        };
         self.signer.sign(head, credentials, payload, time)?;
         Ok(Applied::default())
+    }
+
+    fn judge(
+        &self,
+        plan: &SigV4Plan,
+        _credentials: &SigningCredentials,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Verdict {
+        if head.status.is_success() || head.status.is_redirection() {
+            self.accepted(plan);
+            return Verdict::Accept;
+        }
+        if !may_refuse(head.status) {
+            return Verdict::Accept;
+        }
+        let refusal = Refusal::of(head, peeked);
+        let reason = refusal.reason();
+        // Credentials the caller brought are the caller's to renew.
+        let refresh = match &plan.credentials {
+            None => Verdict::Refresh,
+            Some(_) => Verdict::Accept,
+        };
+        match reason {
+            Some(Reason::Clock | Reason::Signature) | None => {
+                let skew = plan.attempt.as_ref().and_then(|attempt| {
+                    let now = self.clock.now();
+                    self.skews.refused(attempt, reason, &head.headers, now)
+                });
+                match skew {
+                    Some(_) => Verdict::Resync,
+                    None if refusal.is_request_expired() => refresh,
+                    None => Verdict::Accept,
+                }
+            }
+            Some(Reason::Expired | Reason::Unknown) => refresh,
+            Some(Reason::Denied) => {
+                self.accepted(plan);
+                Verdict::Accept
+            }
+            Some(_) => Verdict::Accept,
+        }
+    }
+
+    fn hint(
+        &self,
+        plan: &SigV4Plan,
+        _credentials: &SigningCredentials,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Option<AuthHint> {
+        if !may_refuse(head.status) {
+            return None;
+        }
+        let refusal = Refusal::of(head, peeked);
+        let skew = || {
+            let measured = plan
+                .attempt
+                .as_ref()
+                .and_then(|attempt| skew_that_matters(attempt, &head.headers, self.clock.now()));
+            measured.map(|skew| AuthHint::ClockSkew {
+                seconds: skew.seconds(),
+            })
+        };
+        match refusal.reason() {
+            Some(Reason::Clock) => skew().or(Some(AuthHint::ClockSkew { seconds: 0 })),
+            Some(Reason::Signature) => skew().or(Some(AuthHint::SignatureMismatch)),
+            Some(Reason::Mismatch) => Some(AuthHint::SignatureMismatch),
+            Some(Reason::Expired) => Some(AuthHint::CredentialsExpired),
+            Some(Reason::Unknown) => Some(AuthHint::CredentialsUnknown),
+            Some(Reason::Scope) => Some(AuthHint::WrongScope {
+                expected: refusal.expected_scope().map(Into::into),
+            }),
+            Some(Reason::Denied) => Some(AuthHint::AccessDenied {
+                role: refusal.role().map(Into::into),
+            }),
+            Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
+            Some(Reason::Incomplete | Reason::Unauthorized) => Some(AuthHint::WrongMode),
+            Some(Reason::Forbidden) => Some(AuthHint::Forbidden),
+            Some(Reason::Other) => None,
+            None => skew(),
+        }
     }
 
     fn is_same(&self, rejected: &SigningCredentials, acquired: &SigningCredentials) -> bool {
@@ -233,7 +341,29 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
     }
 }
 
+/// Whether an answer with this status may be about the signature. A service that speaks JSON says 400.
+fn may_refuse(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
+}
+
 impl<C> SigV4<C> {
+    /// Whether an answer's `Date` is the server's word: anybody on the way can set it over plain http.
+    #[inline]
+    fn heeds_date(&self, uri: &Uri) -> bool {
+        uri.scheme() == Some(&Scheme::HTTPS) || self.heeds_loopback && is_loopback(uri)
+    }
+
+    /// Hears that a signature was good, whatever came of the request.
+    #[inline]
+    fn accepted(&self, plan: &SigV4Plan) {
+        if let Some(attempt) = &plan.attempt {
+            self.skews.accepted(attempt);
+        }
+    }
+
     /// Whether a request has its payload signed and can go as it is, without a closer look: it says nothing
     /// of its own authorization, and there is nothing to be changed about its URI. Many do.
     #[inline]
@@ -297,6 +427,7 @@ impl<C> SigV4<C> {
         };
         let plan = SigV4Plan {
             credentials: overrides.and_then(AuthOverride::own_credentials).cloned(),
+            attempt: None,
         };
 
         let mut uri = None;
@@ -324,6 +455,11 @@ impl<C> SigV4<C> {
         }
         Ok(Some((plan, need)))
     }
+}
+
+#[cold]
+fn is_loopback(uri: &Uri) -> bool {
+    matches!(Target::of(uri), Ok(Some(target)) if target.is_loopback())
 }
 
 /// The query parameters of a presigned URL.
@@ -451,6 +587,8 @@ impl<C> Clone for SigV4<C> {
             payload: self.payload,
             guard: self.guard.clone(),
             clock: self.clock.clone(),
+            skews: self.skews.clone(),
+            heeds_loopback: self.heeds_loopback,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::routes::{Routes, check_path};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
-use crate::layer::{Applied, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
+use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
@@ -301,6 +301,28 @@ impl Authorizer for Selected {
                 scheme.judge(plan, credentials, head, peeked)
             }
             _ => Verdict::Accept,
+        }
+    }
+
+    fn hint(
+        &self,
+        plan: &SelectedPlan,
+        credential: &SelectedCredential,
+        head: &response::Parts,
+        peeked: Option<&[u8]>,
+    ) -> Option<AuthHint> {
+        match (self.scheme(plan)?, &plan.scheme, &credential.0) {
+            (Scheme::Key(scheme), SchemePlan::Key, Credential::Key) => {
+                scheme.hint(&(), &(), head, peeked)
+            }
+            (Scheme::Token(scheme), SchemePlan::Token(plan), Credential::Token(token)) => {
+                scheme.hint(plan, token, head, peeked)
+            }
+            #[cfg(feature = "sigv4")]
+            (Scheme::Iam(scheme), SchemePlan::Iam(plan), Credential::Iam(credentials)) => {
+                scheme.hint(plan, credentials, head, peeked)
+            }
+            _ => None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::selected::Selected;
 use crate::config::{ApiConfig, ApiKind, Config};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::TokenSource;
-use crate::layer::{AuthorizeLayer, Buffer};
+use crate::layer::{AuthorizeLayer, Buffer, HeadOnly};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
 use crate::suggest;
@@ -48,7 +48,7 @@ use super::providers::AwsCredentials;
 ///   in mode `AWS_IAM`.
 /// - [`AuthOverride::mode`](crate::AuthOverride::mode) picks another mode for one request.
 /// - Bodies are read only where they must be hashed, in mode `AWS_IAM`; in the others they stream.
-pub type ApiAuthLayer<P = Buffer> = AuthorizeLayer<Selected, P>;
+pub type ApiAuthLayer<P = Buffer, I = HeadOnly> = AuthorizeLayer<Selected, P, I>;
 
 /// Makes layers from a [`Config`] and whatever the configuration itself does not hold: token sources
 /// and AWS credentials.

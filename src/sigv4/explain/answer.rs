@@ -1,8 +1,8 @@
 //! The texts that a server puts into the body of its 403.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
+
+use crate::xml::{element, unescape};
 
 /// What the server computed, as far as it says.
 pub(super) struct Answer {
@@ -76,56 +76,6 @@ struct Json {
     message: String,
 }
 
-/// The text of an XML element without children, S3's.
-fn element(body: &str, name: &str) -> Option<String> {
-    let (_, rest) = body.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    Some(unescape(text).into_owned())
-}
-
-/// XML's escapes, and Windows' ends of lines.
-fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '\r']) {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        plain.push_str(&rest[..at]);
-        rest = &rest[at..];
-        // The longest is `&#x10ffff;`. No further, or a body of ampersands would take forever.
-        let end = rest.bytes().take(10).position(|byte| byte == b';');
-        match end.and_then(|end| Some((character(&rest[1..end])?, end))) {
-            Some((character, end)) => {
-                plain.push(character);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                plain.push('&');
-                rest = &rest[1..];
-            }
-        }
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain.replace("\r\n", "\n"))
-}
-
-fn character(name: &str) -> Option<char> {
-    let code = match name {
-        "amp" => return Some('&'),
-        "lt" => return Some('<'),
-        "gt" => return Some('>'),
-        "quot" => return Some('"'),
-        "apos" => return Some('\''),
-        name => name.strip_prefix('#')?,
-    };
-    let code = match code.strip_prefix(['x', 'X']) {
-        Some(digits) => u32::from_str_radix(digits, 16),
-        None => code.parse(),
-    };
-    char::from_u32(code.ok()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,15 +108,6 @@ mod tests {
             let string_to_sign = answer.string_to_sign.expect("a string to sign");
             assert_eq!(string_to_sign, "AWS4-HMAC-SHA256\nd\ns\nh");
         }
-    }
-
-    #[test]
-    fn escapes_are_undone() {
-        assert_eq!(unescape("&#x10ffff;&#65;&lt;&amp;lt;"), "\u{10ffff}A<&lt;");
-        assert_eq!(unescape("&#x110000;&;&nbsp;&é&"), "&#x110000;&;&nbsp;&é&");
-        // In time that grows with the text, and not with its square.
-        let many = "&".repeat(1 << 20);
-        assert_eq!(unescape(&many), many);
     }
 
     #[test]
