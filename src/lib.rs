@@ -128,6 +128,7 @@ pub mod identity;
 pub mod layer;
 #[cfg(feature = "amplify")]
 mod mode;
+mod observe;
 mod payload;
 mod query;
 #[cfg(feature = "redirect")]

@@ -31,8 +31,14 @@ pub trait PreparePayload<B>: sealed::Sealed {
     /// A body that nothing need be known of, as it is under [`Need::Head`].
     fn stream(&self, body: B) -> Self::Prepared;
 
-    /// Readies the body as far as `need` asks; [`Need::Head`] and [`Need::Hashed`] never read any
-    /// of it, and are done at once.
+    /// Whether a body is read although the scheme needs nothing of it, so that it can be sent again.
+    fn reads_ahead(&self, body: &B) -> bool {
+        let _ = body;
+        false
+    }
+
+    /// Readies the body as far as `need` asks; [`Need::Head`] and [`Need::Hashed`] read none of it, and
+    /// are done at once, unless it is [read ahead](Self::reads_ahead).
     fn prepare(
         &self,
         head: &request::Parts,
@@ -172,10 +178,11 @@ fn unread<T>(need: Need, body: T) -> Readied<T> {
 /// else streams through.
 ///
 /// A buffered body is sent with its exact length, trailers included, and can be sent twice. A body
-/// that only streams through cannot, unless it is empty.
+/// that only streams through cannot, unless it is empty: [`read_ahead`](Buffer::read_ahead) changes that.
 #[derive(Clone, Copy, Debug)]
 pub struct Buffer {
     limit: usize,
+    ahead: bool,
 }
 
 impl Buffer {
@@ -187,7 +194,37 @@ impl Buffer {
     /// Reads bodies of up to `limit` bytes. A larger one is [`AuthErrorKind::PayloadTooLarge`], and
     /// nothing is sent; where its length is announced, nothing is read either.
     pub fn new(limit: usize) -> Self {
-        Self { limit }
+        Self {
+            limit,
+            ahead: false,
+        }
+    }
+
+    /// Reads bodies within the limit whether or not the scheme needs them, so that
+    /// [`retry_rejected`](crate::AuthorizeLayer::retry_rejected) can send them again. Those that do not say
+    /// beforehand that they are within it stream through as ever, and are sent once.
+    ///
+    /// For layers with several schemes: a selector's bodies are hashed under `AWS_IAM`, and not under a
+    /// token.
+    ///
+    /// ```
+    /// use tower_client_auth::{BearerTokenLayer, Buffer, Token};
+    ///
+    /// let token = Token::new("mF_9.B5f-4.1JqM")?;
+    /// let layer = BearerTokenLayer::new("https://api.example.com", token)?
+    ///     .retry_rejected(Buffer::default().read_ahead());
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    #[must_use]
+    pub fn read_ahead(mut self) -> Self {
+        self.ahead = true;
+        self
+    }
+
+    /// Whether a body says that it is not over the limit.
+    fn fits<B: Body>(&self, body: &B) -> bool {
+        let upper = body.size_hint().upper();
+        upper.is_some_and(|upper| upper <= self.limit as u64)
     }
 }
 
@@ -212,20 +249,31 @@ where
     }
 
     #[inline]
+    fn reads_ahead(&self, body: &B) -> bool {
+        self.ahead && self.fits(body)
+    }
+
+    #[inline]
     fn prepare(
         &self,
         head: &request::Parts,
         need: Need,
         body: B,
     ) -> Step<Readied<Prepared<B>>, BufferFuture<B>> {
-        if need != Need::Payload {
+        let known = match need {
+            Need::Payload => None,
+            Need::Head => Some(PayloadHash::Unsigned),
+            Need::Hashed(hash) => Some(hash),
+        };
+        if known.is_some() && !self.reads_ahead(&body) {
             return Step::Now(unread(need, Prepared::stream(body)));
         }
         // What has no body need not wait to be polled.
         if body.is_end_stream() && !has_header(&head.headers, &header::CONTENT_LENGTH) {
-            return Step::Now(Ok((Buffered::default().into(), PayloadHash::EMPTY)));
+            let hash = known.unwrap_or(PayloadHash::EMPTY);
+            return Step::Now(Ok((Buffered::default().into(), hash)));
         }
-        match BufferFuture::new(self.limit, head, body) {
+        match BufferFuture::new(self.limit, known, head, body) {
             Ok(future) => Step::Later(future),
             Err(error) => Step::Now(Err(error)),
         }

@@ -16,8 +16,14 @@ use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::{PayloadHash, PayloadHasher};
 
 impl<B: Body> BufferFuture<B> {
-    /// Refuses what is announced as too large before any of it is read.
-    pub(super) fn new(limit: usize, head: &request::Parts, body: B) -> Result<Self, AuthError> {
+    /// Refuses what is announced as too large before any of it is read. Computes the hash unless it is
+    /// `known`.
+    pub(super) fn new(
+        limit: usize,
+        known: Option<PayloadHash>,
+        head: &request::Parts,
+        body: B,
+    ) -> Result<Self, AuthError> {
         let announced = content_length(head)?;
         let least = body.size_hint().lower().max(announced.unwrap_or(0));
         if usize::try_from(least).map_or(true, |least| least > limit) {
@@ -27,6 +33,7 @@ impl<B: Body> BufferFuture<B> {
             collect: Collect {
                 body,
                 limit,
+                known,
                 announced,
                 expected: least,
                 data: Collected::Nothing,
@@ -78,6 +85,7 @@ pin_project! {
         #[pin]
         body: B,
         limit: usize,
+        known: Option<PayloadHash>,
         // The caller's `Content-Length`, which must turn out true.
         announced: Option<u64>,
         // How much to make room for.
@@ -98,7 +106,8 @@ enum Collected {
 
 struct Many {
     data: BytesMut,
-    hasher: PayloadHasher,
+    /// If the hash is not known.
+    hasher: Option<PayloadHasher>,
 }
 
 /// A body that always has something ready, empty frames for instance, must not keep the thread.
@@ -126,14 +135,14 @@ impl Collected {
         }
     }
 
-    fn push(&mut self, chunk: Bytes, expected: u64) {
+    fn push(&mut self, chunk: Bytes, expected: u64, hashes: bool) {
         match self {
             Self::Nothing => *self = Self::One(chunk),
             Self::One(first) => {
                 let reserve = expected.min(MAX_RESERVE) as usize;
                 let mut many = Many {
                     data: BytesMut::with_capacity(reserve.max(first.len() + chunk.len())),
-                    hasher: PayloadHasher::default(),
+                    hasher: hashes.then(PayloadHasher::default),
                 };
                 many.push(first);
                 many.push(&chunk);
@@ -143,15 +152,20 @@ impl Collected {
         }
     }
 
-    fn finish(self) -> (Bytes, PayloadHash) {
-        let mut hasher = PayloadHasher::default();
+    fn finish(self, known: Option<PayloadHash>) -> (Bytes, PayloadHash) {
+        let hash = |data: &Bytes| known.unwrap_or_else(|| PayloadHash::of(data));
         match self {
-            Self::Nothing => (Bytes::new(), hasher.finish()),
+            Self::Nothing => (Bytes::new(), hash(&Bytes::new())),
             Self::One(chunk) => {
-                hasher.update(&chunk);
-                (chunk, hasher.finish())
+                let hash = hash(&chunk);
+                (chunk, hash)
             }
-            Self::Many(many) => (many.data.freeze(), many.hasher.finish()),
+            Self::Many(many) => {
+                let data = many.data.freeze();
+                let hash = many.hasher.map(PayloadHasher::finish);
+                let hash = hash.or(known).unwrap_or_else(|| PayloadHash::of(&data));
+                (data, hash)
+            }
         }
     }
 }
@@ -159,7 +173,9 @@ impl Collected {
 impl Many {
     /// Hashes while the data comes, so that a large body is not hashed in one go at its end.
     fn push(&mut self, chunk: &[u8]) {
-        self.hasher.update(chunk);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(chunk);
+        }
         self.data.extend_from_slice(chunk);
     }
 }
@@ -206,7 +222,8 @@ where
                     }
                     let chunk = data.copy_to_bytes(data.remaining());
                     if !chunk.is_empty() {
-                        this.data.push(chunk, *this.expected);
+                        let hashes = this.known.is_none();
+                        this.data.push(chunk, *this.expected, hashes);
                     }
                 }
                 Err(frame) => {
@@ -234,7 +251,8 @@ where
                 ),
             )));
         }
-        let (data, hash) = std::mem::replace(this.data, Collected::Nothing).finish();
+        let data = std::mem::replace(this.data, Collected::Nothing);
+        let (data, hash) = data.finish(*this.known);
         let trailers = this.trailers.take();
         Poll::Ready(Ok((Buffered { data, trailers }, hash)))
     }

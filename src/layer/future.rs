@@ -28,6 +28,7 @@ use super::hint::AuthHint;
 use super::inspect::{Inspect, Inspected};
 use super::{Authorizer, Need, Shared, Verdict};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
+use crate::observe;
 use crate::payload::PayloadHash;
 
 pin_project! {
@@ -148,8 +149,10 @@ where
             Err(error) => return Self::failed(shared, service, error),
         };
         let (prepared, hash) = match need {
-            Need::Head => (shared.payload.stream(body), PayloadHash::Unsigned),
-            Need::Hashed(_) | Need::Payload => match shared.payload.prepare(&head, need, body) {
+            Need::Head if !shared.payload.reads_ahead(&body) => {
+                (shared.payload.stream(body), PayloadHash::Unsigned)
+            }
+            need => match shared.payload.prepare(&head, need, body) {
                 Step::Now(Ok(prepared)) => prepared,
                 Step::Now(Err(error)) => return Self::failed(shared, service, error),
                 Step::Later(future) => {
@@ -288,7 +291,10 @@ where
                     match again {
                         // The first answer is dropped before the service is asked again: its body
                         // may hold the only connection.
-                        Ok(body) => State::Readying { body: Some(body) },
+                        Ok(body) => {
+                            observe::replayed(this.exchange.refresh);
+                            State::Readying { body: Some(body) }
+                        }
                         Err(_) => match this.state.as_mut().project_replace(State::Finished) {
                             StateOwned::Reacquiring { answer, .. } => {
                                 return Poll::Ready(Ok(answer));
@@ -430,7 +436,9 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
         let (plan, credential) = (self.plan.as_ref()?, self.credential.as_ref()?);
-        match shared.authorizer.judge(plan, credential, head, peeked) {
+        let verdict = shared.authorizer.judge(plan, credential, head, peeked);
+        observe::rejected(verdict, head.status);
+        match verdict {
             Verdict::Accept => return None,
             Verdict::Refresh => {
                 shared.authorizer.reject(plan, credential);
@@ -457,18 +465,16 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         if let (Some(plan), Some(credential)) = (&self.plan, &self.credential)
             && let Some(hint) = shared.authorizer.hint(plan, credential, head, peeked)
         {
-            hint.leave(&mut head.extensions);
+            hint.leave(head.status, &mut head.extensions);
         }
     }
 }
 
 /// The answer to a request that was sent without a credential.
 fn bypassed<T>(mut response: Response<T>) -> Response<T> {
-    if matches!(
-        response.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    ) {
-        AuthHint::NotAuthorized.leave(response.extensions_mut());
+    let status = response.status();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        AuthHint::NotAuthorized.leave(status, response.extensions_mut());
     }
     response
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use http::{Extensions, Response};
+use http::{Extensions, Response, StatusCode};
+
+use crate::observe;
 
 /// Why a request was probably refused, and what to do about it: a response extension.
 ///
@@ -75,9 +77,30 @@ impl AuthHint {
         response.extensions().get()
     }
 
+    /// Its name in numbers.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::NotAuthorized => "not_authorized",
+            Self::ClockSkew { .. } => "clock_skew",
+            Self::CredentialsExpired => "credentials_expired",
+            Self::CredentialsUnknown => "credentials_unknown",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::WrongScope { .. } => "wrong_scope",
+            Self::AccessDenied { .. } => "access_denied",
+            Self::NoSuchRoute => "no_such_route",
+            Self::WrongMode => "wrong_mode",
+            Self::TokenRejected => "token_rejected",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::ApiKeyRejected => "api_key_rejected",
+            Self::Forbidden => "forbidden",
+        }
+    }
+
     /// Leaves it in the extensions of a response. A layer further in knew better.
-    pub(super) fn leave(self, extensions: &mut Extensions) {
+    pub(super) fn leave(self, status: StatusCode, extensions: &mut Extensions) {
         if extensions.get::<Self>().is_none() {
+            observe::hinted(&self, status);
             extensions.insert(self);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cached::Cached;
@@ -27,6 +28,13 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
             clock: Clock::system(),
             _value: PhantomData,
         }
+    }
+
+    /// What operators know the cache by, in events and in numbers: features `tracing` and `metrics`.
+    /// `credentials` by default.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.policy.name = name.into();
+        self
     }
 
     /// How long a load may take before those who wait for it get an error. 30 s by default.

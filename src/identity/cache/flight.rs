@@ -18,6 +18,7 @@ use super::ledger::Handle;
 use super::slot::late;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
+use crate::observe;
 
 /// The handle of a load.
 pub(super) struct Flight<V> {
@@ -53,13 +54,23 @@ impl<V: Cacheable> Flight<V> {
         let runtime = runtime::Handle::try_current().map_err(|_| no_runtime())?;
         let timeout = cache.slot.policy().load_timeout;
         let limit = timer(timeout)?;
-        let task = runtime.spawn(load(
+        let work = load(
             Arc::downgrade(cache),
             number,
             Arc::clone(&cache.source),
             limit,
             timeout,
-        ));
+        );
+        // What the source does is part of what its caller is doing.
+        #[cfg(feature = "tracing")]
+        let work = {
+            use tracing::Instrument as _;
+
+            let name = &*cache.slot.policy().name;
+            let span = tracing::info_span!("refresh", cache = name, load = number);
+            work.instrument(span).in_current_span()
+        };
+        let task = runtime.spawn(work);
         // It cannot have come to an end yet, which takes the lock that the caller holds.
         if task.is_finished() {
             return Err(no_runtime());
@@ -90,13 +101,21 @@ where
 {
     // Made here and not by whoever spawns the task: that one holds the slot's lock, and a runtime that
     // is shutting down drops the task on the spot.
+    let observed = match cache.upgrade() {
+        Some(cache) => observe::Load::start(&cache.slot.policy().name),
+        None => return Err(abandoned()),
+    };
     let mut landing = Landing {
         cache,
         number,
+        observed,
         landed: false,
     };
     let answer = landing.load(source, limit, timeout).await;
     landing.landed = true;
+    if let Err(error) = &answer {
+        landing.observed.failed(error);
+    }
     if let (Err(error), Some(cache)) = (&answer, landing.cache.upgrade()) {
         let now = cache.clock.moment();
         cache.slot.fail(landing.number, error.clone(), &now);
@@ -108,6 +127,7 @@ where
 struct Landing<S: Load<V>, V: Cacheable> {
     cache: Weak<State<S, V>>,
     number: u64,
+    observed: observe::Load,
     landed: bool,
 }
 
@@ -135,6 +155,7 @@ impl<S: Load<V>, V: Cacheable> Landing<S, V> {
                     if self.cache.strong_count() == 0 {
                         return Err(abandoned());
                     }
+                    self.observed.overdue();
                     match select(work, Box::pin(sleep(timeout))).await {
                         Either::Left((answer, _)) => answer?,
                         Either::Right(_) => return Err(late(timeout)),
@@ -156,6 +177,8 @@ impl<S: Load<V>, V: Cacheable> Landing<S, V> {
             Some(end) if end.has_passed(&now) => return Err(expired_on_the_way()),
             _ => {}
         }
+        let left = value.deadline().map(|end| end.left(&now));
+        self.observed.landed(left);
         let needless = cache.slot.land(self.number, value.clone(), schedule, now);
         // Those who wait for them find this value.
         needless.iter().for_each(Flight::abort);

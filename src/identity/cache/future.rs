@@ -16,6 +16,7 @@ use super::slot::{Ticket, late};
 use crate::clock::{Moment, Monotonic};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
+use crate::observe;
 
 /// A pending value of a [`Cached`](crate::Cached) source.
 pub struct CachedFuture<S, V> {
@@ -177,7 +178,11 @@ impl<S: Load<V>, V: Cacheable> Waiting<S, V> {
         let fallback = self.ticket.fallback.take();
         let still = || fallback.filter(|value| self.cache.slot.holds(value));
         let at_hand = self.cache.at_hand();
-        at_hand.or_else(|| self.cache.usable(still()?))
+        at_hand.or_else(|| {
+            let value = self.cache.usable(still()?)?;
+            observe::stale_serve(&self.cache.slot.policy().name);
+            Some(value)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! When a cache loads, how long it waits, and when it tries again: numbers and arithmetic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Deadline, Moment};
@@ -75,6 +76,8 @@ const JITTER: f64 = 0.25;
 /// The numbers of one cache.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
+    /// What operators know it by.
+    pub(super) name: Arc<str>,
     pub(super) load_timeout: Duration,
     /// Instead of the one by lifetime.
     pub(super) advisory_window: Option<Duration>,
@@ -94,6 +97,7 @@ pub(super) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            name: Arc::from("credentials"),
             load_timeout: LOAD_TIMEOUT,
             advisory_window: None,
             mandatory_window: MANDATORY_WINDOW,

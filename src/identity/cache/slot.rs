@@ -20,6 +20,7 @@ use super::sync::{AtomicI64, Current, Mutex, MutexGuard, Ordering};
 use crate::clock::{Moment, Monotonic};
 use crate::error::AuthError;
 use crate::identity::load::Cacheable;
+use crate::observe;
 
 pub(super) struct Slot<V, F> {
     policy: Policy,
@@ -75,9 +76,11 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
             if generation.schedule.is_timed() {
                 let now = now();
                 let schedule = &generation.schedule;
-                if !schedule.is_fresh(&now) && (schedule.is_pressing(&now) || !self.is_quiet(&now))
-                {
-                    return None;
+                if !schedule.is_fresh(&now) {
+                    if schedule.is_pressing(&now) || !self.is_quiet(&now) {
+                        return None;
+                    }
+                    observe::stale_serve(&self.policy.name);
                 }
             }
             Some(generation.value.clone())
@@ -127,7 +130,7 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
                     && now.monotonic < until(hold)
                 {
                     match (&value, &hold.error) {
-                        (Some(value), _) => return Turn::Serve(value.clone()),
+                        (Some(value), _) => return self.serve_stale(value.clone()),
                         (None, Some(error)) => return Turn::Refuse(error.clone()),
                         (None, None) => {}
                     }
@@ -144,7 +147,9 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
                         }
                     }
                     // Outside a runtime, say: no reason not to send what is valid.
-                    Err(error) => return value.map_or(Turn::Refuse(error), Turn::Serve),
+                    Err(error) => {
+                        return value.map_or(Turn::Refuse(error), |value| self.serve_stale(value));
+                    }
                 }
             }
         };
@@ -158,7 +163,7 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
             }
         };
         let turn = match value {
-            Some(value) if patience.is_zero() => Turn::Serve(value),
+            Some(value) if patience.is_zero() => self.serve_stale(value),
             fallback => Turn::Wait(Ticket {
                 number: flight.number,
                 handle: flight.handle.clone(),
@@ -168,6 +173,12 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
         };
         ledger.flight = Some(flight);
         turn
+    }
+
+    /// Serves what is due for renewal.
+    fn serve_stale(&self, value: V) -> Turn<V, F> {
+        observe::stale_serve(&self.policy.name);
+        Turn::Serve(value)
     }
 
     /// How long to wait for something newer than a credential that is valid still. No longer than

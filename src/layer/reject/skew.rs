@@ -14,6 +14,7 @@ use http::uri::Authority;
 use http::{HeaderMap, header};
 
 use super::Reason;
+use crate::observe;
 
 /// Differences up to this long are no reason for a refusal: most services take five minutes either way.
 const TOLERANCE: Duration = Duration::from_secs(4 * 60);
@@ -212,6 +213,9 @@ impl Skews {
                 known.proven = false;
             }
         });
+        if may_help {
+            observe::skewed(attempt.authority.as_str(), skew.seconds());
+        }
         may_help.then_some(skew)
     }
 

@@ -1,0 +1,169 @@
+//! What operators can see: events for `tracing`, numbers for `metrics`. Nothing in them is secret, and
+//! without these features none of it is compiled.
+//!
+//! The facade `metrics` rather than a trait of this crate's own: programs have a recorder already, or none,
+//! and nothing has to be handed through layers and caches for it.
+
+#![cfg_attr(
+    not(all(feature = "tracing", feature = "metrics")),
+    allow(unused_variables, dead_code, reason = "there may be nobody to tell")
+)]
+
+#[cfg(feature = "cache")]
+pub(crate) use self::cache::{Load, stale_serve};
+use crate::layer::{AuthHint, Verdict};
+
+/// A response said that a credential is no good, or that it was not applied well.
+pub(crate) fn rejected(verdict: Verdict, status: http::StatusCode) {
+    let verdict = match verdict {
+        Verdict::Accept => return,
+        Verdict::Refresh => "refresh",
+        Verdict::Resync => "resync",
+    };
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        verdict,
+        status = status.as_u16(),
+        "the server rejected the credential"
+    );
+    #[cfg(feature = "metrics")]
+    metrics::counter!("tower_client_auth_rejections_total", "verdict" => verdict).increment(1);
+}
+
+/// A request is sent again, with another credential or by another clock.
+pub(crate) fn replayed(with_another_credential: bool) {
+    let reason = match with_another_credential {
+        true => "refresh",
+        false => "resync",
+    };
+    #[cfg(feature = "tracing")]
+    tracing::debug!(reason, "the request is sent again");
+    #[cfg(feature = "metrics")]
+    metrics::counter!("tower_client_auth_replays_total", "reason" => reason).increment(1);
+}
+
+/// A server's clock turned out to be off ours.
+#[cfg(feature = "sigv4")]
+pub(crate) fn skewed(host: &str, seconds: i64) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        host,
+        seconds,
+        "the server's clock is off this machine's; later signatures go by the server's"
+    );
+    #[cfg(feature = "metrics")]
+    metrics::gauge!("tower_client_auth_clock_skew_seconds", "host" => host.to_owned())
+        .set(seconds as f64);
+}
+
+/// A request was refused, and there is an idea why.
+pub(crate) fn hinted(hint: &AuthHint, status: http::StatusCode) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(status = status.as_u16(), %hint, "the request was refused");
+    #[cfg(feature = "metrics")]
+    metrics::counter!("tower_client_auth_refusals_total", "hint" => hint.name()).increment(1);
+}
+
+#[cfg(feature = "cache")]
+mod cache {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::clock::Monotonic;
+    use crate::error::AuthError;
+
+    /// A load on its way.
+    pub(crate) struct Load {
+        cache: Arc<str>,
+        start: Monotonic,
+    }
+
+    impl Load {
+        pub(crate) fn start(cache: &Arc<str>) -> Self {
+            Self {
+                cache: Arc::clone(cache),
+                start: Monotonic::now(),
+            }
+        }
+
+        /// It brought something that ends in so long, if it ends at all.
+        pub(crate) fn landed(&self, expires_in: Option<Duration>) {
+            let took = Monotonic::now().since(self.start);
+            #[cfg(feature = "tracing")]
+            tracing::debug!(
+                cache = &*self.cache,
+                took_ms = took.as_millis() as u64,
+                expires_in_s = expires_in.map(|left| left.as_secs()),
+                "a credential was loaded"
+            );
+            #[cfg(feature = "metrics")]
+            {
+                self.count("success", took);
+                if let Some(left) = expires_in {
+                    metrics::histogram!(
+                        "tower_client_auth_seconds_to_expiry",
+                        "cache" => Arc::clone(&self.cache)
+                    )
+                    .record(left);
+                }
+            }
+        }
+
+        /// Its callers have given up on it.
+        pub(crate) fn overdue(&self) {
+            let took = Monotonic::now().since(self.start);
+            #[cfg(feature = "tracing")]
+            tracing::warn!(
+                cache = &*self.cache,
+                took_ms = took.as_millis() as u64,
+                "a credential's source has not answered in time"
+            );
+            #[cfg(feature = "metrics")]
+            self.count("overdue", took);
+        }
+
+        pub(crate) fn failed(&self, error: &AuthError) {
+            let took = Monotonic::now().since(self.start);
+            // Not its source: that is the program's own, and may say anything.
+            #[cfg(feature = "tracing")]
+            tracing::warn!(
+                cache = &*self.cache,
+                took_ms = took.as_millis() as u64,
+                %error,
+                transient = error.is_transient(),
+                "a credential could not be loaded"
+            );
+            #[cfg(feature = "metrics")]
+            self.count(
+                match error.is_transient() {
+                    true => "transient",
+                    false => "terminal",
+                },
+                took,
+            );
+        }
+
+        #[cfg(feature = "metrics")]
+        fn count(&self, outcome: &'static str, took: Duration) {
+            let cache = || Arc::clone(&self.cache);
+            metrics::counter!(
+                "tower_client_auth_refreshes_total",
+                "cache" => cache(), "outcome" => outcome
+            )
+            .increment(1);
+            metrics::histogram!("tower_client_auth_refresh_duration_seconds", "cache" => cache())
+                .record(took);
+        }
+    }
+
+    /// A request got a credential that is due for renewal.
+    #[inline]
+    pub(crate) fn stale_serve(cache: &Arc<str>) {
+        #[cfg(feature = "metrics")]
+        metrics::counter!(
+            "tower_client_auth_stale_serves_total",
+            "cache" => Arc::clone(cache)
+        )
+        .increment(1);
+    }
+}
