@@ -44,16 +44,14 @@ pub(crate) fn replayed(with_another_credential: bool) {
 
 /// A server's clock turned out to be off ours.
 #[cfg(feature = "sigv4")]
-pub(crate) fn skewed(host: &str, seconds: i64) {
+pub(crate) fn skewed(seconds: i64) {
     #[cfg(feature = "tracing")]
     tracing::warn!(
-        host,
         seconds,
         "the server's clock is off this machine's; later signatures go by the server's"
     );
     #[cfg(feature = "metrics")]
-    metrics::gauge!("tower_client_auth_clock_skew_seconds", "host" => host.to_owned())
-        .set(seconds as f64);
+    metrics::gauge!("tower_client_auth_clock_skew_seconds").set(seconds as f64);
 }
 
 /// A request was refused, and there is an idea why.

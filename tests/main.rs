@@ -52,6 +52,7 @@ mod selector;
 
 // Against servers that others wrote.
 mod amplify_parser;
+mod heals;
 mod loopback;
 mod ministack;
 mod on_the_wire;

@@ -437,7 +437,6 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
     {
         let (plan, credential) = (self.plan.as_ref()?, self.credential.as_ref()?);
         let verdict = shared.authorizer.judge(plan, credential, head, peeked);
-        observe::rejected(verdict, head.status);
         match verdict {
             Verdict::Accept => return None,
             Verdict::Refresh => {
@@ -446,6 +445,7 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             }
             Verdict::Resync => self.refresh = false,
         }
+        observe::rejected(verdict, head.status);
         // A second attempt has kept nothing, so there is no third.
         let spare = self.body.take_spare()?;
         self.body = Held::Prepared(shared.payload.replay(spare)?);

@@ -238,13 +238,16 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         };
         let mut time = now;
         plan.attempt = match head.uri.authority() {
-            Some(authority) if self.heeds_date(&head.uri) => {
+            Some(authority) => {
+                // Anybody on the way can set a `Date` over plain http.
                 let https = head.uri.scheme() == Some(&Scheme::HTTPS);
-                let attempt;
-                (attempt, time) = self.skews.attempt(https, authority, now);
-                Some(attempt)
+                (https || self.heeds_loopback && is_loopback(&head.uri)).then(|| {
+                    let attempt;
+                    (attempt, time) = self.skews.attempt(https, authority, now);
+                    attempt
+                })
             }
-            _ => None,
+            None => None,
         };
         self.signer.sign(head, credentials, payload, time)?;
         Ok(Applied::default())
@@ -350,12 +353,6 @@ fn may_refuse(status: StatusCode) -> bool {
 }
 
 impl<C> SigV4<C> {
-    /// Whether an answer's `Date` is the server's word: anybody on the way can set it over plain http.
-    #[inline]
-    fn heeds_date(&self, uri: &Uri) -> bool {
-        uri.scheme() == Some(&Scheme::HTTPS) || self.heeds_loopback && is_loopback(uri)
-    }
-
     /// Hears that a signature was good, whatever came of the request.
     #[inline]
     fn accepted(&self, plan: &SigV4Plan) {

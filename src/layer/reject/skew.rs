@@ -5,11 +5,13 @@
 //! so is a guess: `Date` may be somebody else's, a cache's or a proxy's. A guess with which no request
 //! succeeds is dropped, and not made again.
 
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use http::uri::Authority;
 use http::{HeaderMap, header};
 
@@ -40,6 +42,7 @@ pub(in super::super) struct Skews {
 
 #[derive(Default)]
 struct Shared {
+    hashes: RandomState,
     /// Whether anything is known, which costs less to ask.
     any: AtomicBool,
     origins: ArcSwap<Vec<Known>>,
@@ -56,18 +59,10 @@ struct Known {
     refuted: Option<(Skew, SystemTime)>,
 }
 
-/// Where a request goes.
-#[derive(Clone, PartialEq, Eq)]
-struct Origin {
-    https: bool,
-    authority: Authority,
-}
-
-impl Origin {
-    fn is(&self, https: bool, authority: &Authority) -> bool {
-        self.https == https && self.authority == *authority
-    }
-}
+/// Where a request goes, as a hash, because every request carries it along. Its key is random: nobody can
+/// choose a host that shares the clock of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin(u64);
 
 /// By how much a server's clock is ahead of ours; or behind, if it is below zero. In milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,10 +106,9 @@ impl Skew {
 }
 
 /// One signature: where it went, when, and by which clock it was made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Attempt {
-    https: bool,
-    authority: Authority,
+    origin: Origin,
     sent: SystemTime,
     skew: Skew,
 }
@@ -128,23 +122,27 @@ impl Skews {
         authority: &Authority,
         now: SystemTime,
     ) -> (Attempt, SystemTime) {
-        let skew = match self.shared.any.load(Ordering::Relaxed) {
-            false => Skew::default(),
-            true => self.of(https, authority),
-        };
-        let attempt = Attempt {
-            https,
-            authority: authority.clone(),
+        let mut hasher = self.shared.hashes.build_hasher();
+        hasher.write(authority.as_str().as_bytes());
+        hasher.write_u8(u8::from(https));
+        let mut attempt = Attempt {
+            origin: Origin(hasher.finish()),
             sent: now,
-            skew,
+            skew: Skew::default(),
         };
-        (attempt, skew.apply(now))
+        match self.shared.any.load(Ordering::Relaxed) {
+            false => (attempt, now),
+            true => {
+                attempt.skew = self.of(attempt.origin);
+                (attempt, attempt.skew.apply(now))
+            }
+        }
     }
 
     #[cold]
-    fn of(&self, https: bool, authority: &Authority) -> Skew {
+    fn of(&self, origin: Origin) -> Skew {
         let known = self.shared.origins.load();
-        let known = known.iter().find(|known| known.origin.is(https, authority));
+        let known = known.iter().find(|known| known.origin == origin);
         known.map_or_else(Skew::default, |known| known.skew)
     }
 
@@ -214,7 +212,7 @@ impl Skews {
             }
         });
         if may_help {
-            observe::skewed(attempt.authority.as_str(), skew.seconds());
+            observe::skewed(skew.seconds());
         }
         may_help.then_some(skew)
     }
@@ -244,10 +242,7 @@ impl Skews {
 impl Known {
     fn new(attempt: &Attempt) -> Self {
         Self {
-            origin: Origin {
-                https: attempt.https,
-                authority: attempt.authority.clone(),
-            },
+            origin: attempt.origin,
             skew: Skew::default(),
             proven: false,
             refuted: None,
@@ -255,7 +250,7 @@ impl Known {
     }
 
     fn is_about(&self, attempt: &Attempt) -> bool {
-        self.origin.is(attempt.https, &attempt.authority)
+        self.origin == attempt.origin
     }
 }
 
