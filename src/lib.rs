@@ -110,7 +110,8 @@
 //! | `cache` | with `amplify` | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
 //! | `schemars` | | `JsonSchema` for the types of a configuration |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
-//! | `tracing` | | events, without secrets, when a request is out of scope, and for a configuration's warnings |
+//! | `tracing` | | events and spans, without secrets: refreshes, rejections, refusals, requests out of scope |
+//! | `metrics` | | the same as numbers, through the facade `metrics`: see [`guide::observability`] |
 //! | `test-util` | | [`ManualClock`]; lives are then counted by tokio's clock, which tests can pause |
 //!
 //! API keys and bearer tokens need no feature. No feature picks an HTTP client.
@@ -122,6 +123,7 @@ mod clock;
 #[cfg(feature = "amplify")]
 pub mod config;
 mod error;
+pub mod guide;
 #[cfg(feature = "sigv4")]
 mod hex;
 pub mod identity;

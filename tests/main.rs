@@ -16,6 +16,7 @@ mod bodies;
 mod contract;
 mod engine;
 
+
 // Where a credential may go, and what is there already.
 mod default_origin;
 mod existing;
@@ -27,6 +28,7 @@ mod sensitive;
 
 // Secrets, and what goes wrong.
 mod bad_input;
+mod observed;
 mod secrets;
 mod wiped;
 

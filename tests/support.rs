@@ -33,6 +33,10 @@ use tower_client_auth::BoxError;
 /// | 14 | no task outlives its cache |
 /// | 15 | a late rejection does not evict the newer token |
 /// | 16 | tenants are isolated |
+/// | 17 | a rejection is answered by one refresh and one resend at most |
+/// | 18 | a body that is sent again is exact, or it is not sent again |
+/// | 19 | a clock that is off heals in one retry |
+/// | 20 | a denial is not retried, whatever the clock says |
 /// | 21 | the contract of a tower `Service` holds |
 /// | 22 | no credential leaves its origin |
 /// | 23 | no credential is doubled or stale |

@@ -297,6 +297,7 @@ where
                         }
                         Err(_) => match this.state.as_mut().project_replace(State::Finished) {
                             StateOwned::Reacquiring { answer, .. } => {
+                                AuthHint::report(answer.status(), answer.extensions());
                                 return Poll::Ready(Ok(answer));
                             }
                             _ => break Err(polled_again().into()),
@@ -420,8 +421,11 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
     {
         let (mut head, body) = response.into_parts();
         let again = self.rule::<B, P, I>(shared, &head, peeked.as_deref());
-        if head.status.is_client_error() {
-            self.explain(shared, &mut head, peeked.as_deref());
+        if head.status.is_client_error()
+            && self.explain(shared, &mut head, peeked.as_deref())
+            && again.is_none()
+        {
+            AuthHint::report(head.status, &head.extensions);
         }
         (Response::from_parts(head, body), again)
     }
@@ -454,27 +458,29 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
 }
 
 impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
-    /// Leaves a hint in the extensions of an answer that refuses the request.
+    /// Leaves a hint in the extensions of an answer that refuses the request, if there is anything to say.
     #[cold]
     fn explain<P, I>(
         &self,
         shared: &Shared<A, P, I>,
         head: &mut response::Parts,
         peeked: Option<&[u8]>,
-    ) {
-        if let (Some(plan), Some(credential)) = (&self.plan, &self.credential)
-            && let Some(hint) = shared.authorizer.hint(plan, credential, head, peeked)
-        {
-            hint.leave(head.status, &mut head.extensions);
-        }
+    ) -> bool {
+        let (Some(plan), Some(credential)) = (&self.plan, &self.credential) else {
+            return false;
+        };
+        let hint = shared.authorizer.hint(plan, credential, head, peeked);
+        hint.is_some_and(|hint| hint.leave(&mut head.extensions))
     }
 }
 
 /// The answer to a request that was sent without a credential.
 fn bypassed<T>(mut response: Response<T>) -> Response<T> {
     let status = response.status();
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        AuthHint::NotAuthorized.leave(status, response.extensions_mut());
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        && AuthHint::NotAuthorized.leave(response.extensions_mut())
+    {
+        AuthHint::report(status, response.extensions());
     }
     response
 }

@@ -27,7 +27,7 @@ use crate::observe;
 /// # report(&response);
 /// ```
 ///
-/// The page [Why is my request refused?](crate::refused) goes through all of them.
+/// The page [Why is my request refused?](crate::guide::refused) goes through all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthHint {
@@ -97,11 +97,19 @@ impl AuthHint {
         }
     }
 
-    /// Leaves it in the extensions of a response. A layer further in knew better.
-    pub(super) fn leave(self, status: StatusCode, extensions: &mut Extensions) {
-        if extensions.get::<Self>().is_none() {
-            observe::hinted(&self, status);
+    /// Leaves it in the extensions of a response. `false` if there is one: a layer further in knew better.
+    pub(super) fn leave(self, extensions: &mut Extensions) -> bool {
+        let is_first = extensions.get::<Self>().is_none();
+        if is_first {
             extensions.insert(self);
+        }
+        is_first
+    }
+
+    /// Tells operators of a response that goes to the caller.
+    pub(super) fn report(status: StatusCode, extensions: &Extensions) {
+        if let Some(hint) = extensions.get::<Self>() {
+            observe::hinted(hint, status);
         }
     }
 }

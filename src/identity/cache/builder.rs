@@ -90,7 +90,7 @@ impl<S: Load<V>, V: Cacheable> CachedBuilder<S, V> {
     }
 
     /// For how long a credential that replaced a rejected one is used although it is rejected too,
-    /// at first and at most. Defaults to 1 s and 60 s.
+    /// at first and at most. Defaults to 1 s and 60 s. Never more than a quarter of the lifetime.
     pub fn rejected_hold(mut self, first: Duration, longest: Duration) -> Self {
         self.policy.rejected_hold = (first, longest);
         self

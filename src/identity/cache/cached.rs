@@ -87,7 +87,8 @@ use crate::identity::token::Token;
 /// - An answer that comes later than after 30 s is used, if it comes within 60.
 /// - A credential that the server rejects is dropped, and the next request waits for another. If those
 ///   that follow are rejected from the start as well, they are used nevertheless for 1 s, then 2, up to
-///   60: the server's answers are more telling than errors of ours, and the issuer is left alone.
+///   60: the server's answers are more telling than errors of ours, and the issuer is left alone. Never for
+///   longer than a quarter of their life.
 ///
 /// # Errors
 ///

@@ -1,8 +1,5 @@
 //! The books of a slot: what is under way, what went wrong, and since when.
 
-use std::time::Duration;
-
-use super::policy::REJECTED_SOON;
 use crate::clock::Monotonic;
 use crate::error::AuthError;
 
@@ -95,11 +92,11 @@ impl<F> Ledger<F> {
 }
 
 impl Rejections {
-    /// Generation `number` was rejected, at that age.
-    pub(super) fn note(&mut self, number: u64, age: Duration) {
+    /// Generation `number` was rejected: soon after it came, or not.
+    pub(super) fn note(&mut self, number: u64, soon: bool) {
         if self.number != number {
             self.number = number;
-            self.in_a_row = match age < REJECTED_SOON {
+            self.in_a_row = match soon {
                 true => self.in_a_row.saturating_add(1),
                 false => 1,
             };

@@ -65,9 +65,16 @@ pub(super) const REFUSAL: (Duration, Duration) = (Duration::from_secs(1), Durati
 pub(super) const REJECTED_HOLD: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(60));
 
+/// No longer than this part of its life. Servers count lives in whole seconds, and by clocks of their own:
+/// a short one may be over sooner than it says, which is no reason to go without the next.
+const REJECTED_HOLD_PART: u32 = 4;
+
 /// A credential that is rejected this soon after it came has never worked: the next one probably
 /// will not either.
-pub(super) const REJECTED_SOON: Duration = Duration::from_secs(5);
+const REJECTED_SOON: Duration = Duration::from_secs(5);
+
+/// In the first part of its life, that is.
+const REJECTED_SOON_PART: u32 = 3;
 
 /// Every delay is stretched by up to this part of itself, at random, so that many processes do not
 /// come back at once.
@@ -244,9 +251,19 @@ impl Policy {
         self.refresh_every.map_or(delay, |every| every.min(delay))
     }
 
+    /// Whether a credential that was rejected at that age has ever worked, as it seems. `life` is how long
+    /// it lasts, if it says so.
+    pub(super) fn never_worked(age: Duration, life: Option<Duration>) -> bool {
+        let soon = life.map_or(REJECTED_SOON, |life| {
+            REJECTED_SOON.min(life / REJECTED_SOON_PART)
+        });
+        age < soon
+    }
+
     /// How long the next credential stays, after the `nth` in a row that never worked.
-    pub(super) fn rejected(&self, nth: u32) -> Duration {
-        delay(self.rejected_hold, nth)
+    pub(super) fn rejected(&self, nth: u32, life: Option<Duration>) -> Duration {
+        let hold = delay(self.rejected_hold, nth);
+        life.map_or(hold, |life| hold.min(life / REJECTED_HOLD_PART))
     }
 }
 
@@ -352,7 +369,8 @@ mod tests {
         for nth in [1, 2, u32::MAX] {
             policy.hold(nth, &AuthError::transient("down"));
             policy.hold(nth, &AuthError::terminal("refused"));
-            policy.rejected(nth);
+            policy.rejected(nth, None);
+            policy.rejected(nth, Some(Duration::MAX));
         }
         let start = Clock::system().moment();
         for lifetime in [0, 1, u64::MAX / 1_000_000_000 / 4] {

@@ -345,10 +345,12 @@ impl<V: Cacheable, F: Handle> Slot<V, F> {
             return;
         };
         let age = now.monotonic.since(generation.landed.monotonic);
+        let expiry = generation.schedule.expiry;
+        let life = expiry.map(|expiry| expiry.left(&generation.landed));
         let rejections = &mut ledger.rejections;
-        rejections.note(generation.number, age);
+        rejections.note(generation.number, Policy::never_worked(age, life));
         if now.monotonic >= rejections.hold {
-            let hold = self.policy.rejected(rejections.in_a_row);
+            let hold = self.policy.rejected(rejections.in_a_row, life);
             rejections.hold = now.monotonic.saturating_add(hold);
             self.current.set(None);
         }
