@@ -15,7 +15,7 @@ mod atomic;
 mod bodies;
 mod contract;
 mod engine;
-
+mod rejections;
 
 // Where a credential may go, and what is there already.
 mod default_origin;

@@ -230,8 +230,12 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
         if !is_401 && head.status != StatusCode::FORBIDDEN {
             return None;
         }
-        if let Challenge::InsufficientScope(scope) = Challenge::of(&head.headers) {
-            return Some(AuthHint::InsufficientScope { scope });
+        match Challenge::of(&head.headers) {
+            Challenge::InsufficientScope(scope) => {
+                return Some(AuthHint::InsufficientScope { scope });
+            }
+            Challenge::Other => return None,
+            Challenge::Silent | Challenge::InvalidToken => {}
         }
         match Refusal::of(head, peeked).reason() {
             Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),

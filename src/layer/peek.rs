@@ -58,6 +58,23 @@ struct Peeked<B: Body> {
     error: Option<B::Error>,
     // Boxed, since it is moved while it is pinned. Few answers refuse a credential.
     rest: Pin<Box<B>>,
+    /// Whether it has ended or broken off: it must not be asked again.
+    ended: bool,
+}
+
+impl<B: Body> Peeked<B> {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(self.rest.as_mut().poll_frame(cx));
+        self.ended = !matches!(frame, Some(Ok(_)));
+        Poll::Ready(frame.map(|frame| frame.map(into_bytes)))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended || self.rest.is_end_stream()
+    }
 }
 
 pin_project! {
@@ -109,7 +126,7 @@ impl<B: Body> Body for PeekBody<B> {
                 if let Some(error) = peeked.error.take() {
                     return Poll::Ready(Some(Err(error)));
                 }
-                peeked.rest.as_mut().poll_frame(cx).map_ok(into_bytes)
+                peeked.poll_rest(cx)
             }
         }
     }
@@ -118,7 +135,7 @@ impl<B: Body> Body for PeekBody<B> {
         match &self.kind {
             Kind::Whole { body } => body.is_end_stream(),
             Kind::Peeked { peeked } => {
-                peeked.frames.is_empty() && peeked.error.is_none() && peeked.rest.is_end_stream()
+                peeked.frames.is_empty() && peeked.error.is_none() && peeked.has_ended()
             }
         }
     }
@@ -172,6 +189,7 @@ impl<B: Body> PeekFuture<B> {
             frames: VecDeque::new(),
             error: None,
             rest: Box::pin(body),
+            ended: false,
         };
         Self {
             limit,
@@ -194,10 +212,9 @@ impl<B: Body> Future for PeekFuture<B> {
             // The engine polls no future that has finished.
             return Poll::Pending;
         };
-        while this.read < this.limit && this.frames < MOST_FRAMES && !peeked.rest.is_end_stream() {
-            match ready!(peeked.rest.as_mut().poll_frame(cx)) {
+        while this.read < this.limit && this.frames < MOST_FRAMES && !peeked.has_ended() {
+            match ready!(peeked.poll_rest(cx)) {
                 Some(Ok(frame)) => {
-                    let frame = into_bytes(frame);
                     this.frames += 1;
                     this.read += frame.data_ref().map_or(0, Bytes::len);
                     peeked.frames.push_back(frame);

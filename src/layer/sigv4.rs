@@ -260,7 +260,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         head: &response::Parts,
         peeked: Option<&[u8]>,
     ) -> Verdict {
-        if head.status.is_success() || head.status.is_redirection() {
+        if head.status.is_success() {
             self.accepted(plan);
             return Verdict::Accept;
         }

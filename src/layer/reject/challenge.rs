@@ -1,6 +1,7 @@
 //! What a 401 says about a bearer token: RFC 6750, section 3.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
+use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
 
 /// What the `Bearer` challenges of an answer come down to.
@@ -22,12 +23,8 @@ impl Challenge {
     pub(in super::super) fn of(headers: &HeaderMap) -> Self {
         let mut found = None;
         for value in headers.get_all(header::WWW_AUTHENTICATE) {
-            let Ok(text) = value.to_str() else { continue };
-            // What follows a mistake is lost; what came before it counts.
-            for challenge in ChallengeParser::new(text).map_while(Result::ok) {
-                if !challenge.scheme.eq_ignore_ascii_case("Bearer") {
-                    continue;
-                }
+            let text = ascii(value);
+            for challenge in bearer_challenges(&text) {
                 let parameter = |wanted: &str| {
                     let mut parameters = challenge.params.iter();
                     let found = parameters.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -53,6 +50,58 @@ impl Challenge {
     }
 }
 
+/// The text of a header. What is not ASCII is no part of a challenge that means anything to us, and its
+/// descriptions may have it.
+fn ascii(value: &HeaderValue) -> String {
+    let text = value.as_bytes().iter();
+    text.map(|&byte| {
+        if byte.is_ascii() {
+            char::from(byte)
+        } else {
+            '?'
+        }
+    })
+    .collect()
+}
+
+/// The challenges of that scheme, as far as they can be understood.
+///
+/// The parser ends at a mistake, and takes the bare tokens of `Negotiate` and `NTLM` for one. It is set up
+/// again where the next challenge of this scheme seems to begin: a few times, as whoever wrote the header
+/// may want to keep us busy.
+fn bearer_challenges(text: &str) -> impl Iterator<Item = ChallengeRef<'_>> {
+    const MOST: usize = 8;
+    let begins = |at: &usize| {
+        let (before, after) = text.split_at(*at);
+        after.get(..SCHEME.len()).is_some_and(is_bearer) && before.trim_end().ends_with(',')
+    };
+    let starts = (1..text.len()).filter(begins).take(MOST);
+    let mut starts = std::iter::once(0).chain(starts).peekable();
+    std::iter::from_fn(move || {
+        let start = starts.next()?;
+        let mut failed = false;
+        let all: Vec<_> = ChallengeParser::new(&text[start..])
+            .map_while(|challenge| {
+                failed |= challenge.is_err();
+                challenge.ok()
+            })
+            .collect();
+        if !failed {
+            // All of it was understood.
+            starts.by_ref().for_each(drop);
+        }
+        Some(all)
+    })
+    .flatten()
+    .filter(|challenge| is_bearer(challenge.scheme))
+}
+
+const SCHEME: &str = "Bearer";
+
+fn is_bearer(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case(SCHEME)
+}
+
 /// A scope that can be shown to people: RFC 6749, section 3.3, and not too long to be read.
 fn printable(scope: String) -> Option<Box<str>> {
     const LONGEST: usize = 512;
@@ -63,8 +112,6 @@ fn printable(scope: String) -> Option<Box<str>> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn challenge(values: &[&str]) -> Challenge {
@@ -132,10 +179,36 @@ mod tests {
                 &["Bearer error=\"insufficient_scope\", scope=\"a\tb\""],
                 Challenge::InsufficientScope(None),
             ),
-            (&["Bearer error=\"\u{fc}\""], Challenge::Silent),
+            (&["Bearer error=\"\u{fc}\""], Challenge::Other),
         ] {
             assert_eq!(challenge(values), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_is_beside_a_challenge_does_not_hide_it() {
+        for beside in [
+            "Negotiate dG9rZW4=",
+            "NTLM TlRMTVNTUAAC, Negotiate",
+            "Basic realm=\"caf\u{e9}\"",
+            "Digest realm=x, =",
+        ] {
+            let bearer = "Bearer error=\"insufficient_scope\", scope=\"a\"";
+            for values in [
+                &[format!("{beside}, {bearer}")][..],
+                &[format!("{bearer}, {beside}")],
+                &[beside.to_owned(), bearer.to_owned()],
+            ] {
+                let values: Vec<&str> = values.iter().map(String::as_str).collect();
+                assert_eq!(challenge(&values), insufficient("a"), "{values:?}");
+            }
+        }
+        let described = "Bearer error=\"insufficient_scope\", error_description=\"\u{e9}\"";
+        assert_eq!(challenge(&[described]), Challenge::InsufficientScope(None));
+        // In time that does not grow with its square.
+        let many = "Bearer error=x, ".repeat(4_000) + "=";
+        assert_eq!(challenge(&[&many]), Challenge::Other);
+        assert_eq!(challenge(&[&" ".repeat(60_000)]), Challenge::Silent);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A server refuses signatures that are more than some minutes old or early. When it does, and its `Date`
 //! says that the two clocks differ, later signatures for that origin are made by its clock. What is learned
 //! so is a guess: `Date` may be somebody else's, a cache's or a proxy's. A guess with which no request
-//! succeeds is dropped, and not made again.
+//! succeeds is dropped, and not made again for a while, unless the server says that it is the clock.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
