@@ -23,14 +23,14 @@ use aws_credential_types::Credentials;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::executor::block_on;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use tower::{Layer, Service, service_fn};
 use tower_client_auth::sigv4::SigningCredentials;
 use tower_client_auth::{
     ApiConfig, ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, AuthorizationMode,
-    BearerTokenLayer, BoxError, Buffer, Cached, Config, SigV4Layer, Token, TokenSource,
+    BearerTokenLayer, BoxError, Buffer, Cached, CloneBody, Config, SigV4Layer, Token, TokenSource,
 };
 use tower_http::auth::AddAuthorizationLayer;
 use tower_http::set_header::SetRequestHeaderLayer;
@@ -363,6 +363,31 @@ async fn no_body(_request: Request<AuthBody<Empty<Bytes>>>) -> Result<Response<(
 }
 
 /// What a warm request to a path costs.
+/// To be able to send a request again costs a copy of its headers, and nothing else.
+#[test]
+fn a_request_that_may_be_sent_again_costs_a_clone_of_its_headers() {
+    for headers in [0, 1, 5, 20] {
+        let token = || BearerTokenLayer::new(ORIGIN, Token::from("token")).expect("a layer");
+        let plain = cost(&mut token().layer(service_fn(nothing)), headers);
+        let retrying = token().retry_rejected(CloneBody);
+        let kept = cost(&mut retrying.layer(service_fn(nothing)), headers);
+        let mut map = HeaderMap::new();
+        for at in 0..headers {
+            let name = HeaderName::try_from(format!("x-header-{at}")).expect("a name");
+            map.insert(name, HeaderValue::from_static("value"));
+        }
+        let (_copy, clone, _) = measure(|| map.clone());
+        promise(
+            17,
+            format!(
+                "{headers} headers: {plain} allocations a request, {kept} with retries on; a clone of \
+                 the headers makes {clone}"
+            ),
+        );
+        assert!(kept - plain <= clone, "{headers}: {plain} {kept} {clone}");
+    }
+}
+
 fn cost_at<S>(path: &str, service: &mut S) -> usize
 where
     S: Service<Plain, Response = Response<()>>,

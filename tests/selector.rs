@@ -3,6 +3,7 @@
 mod building;
 mod origins;
 mod overrides;
+mod rejections;
 mod requests;
 mod routing;
 

@@ -146,7 +146,7 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
     /// Lets servers on loopback correct the clock as well, which takes https otherwise: for tests against
     /// local ones, whose `Date` nobody else can change on its way.
     pub fn heed_loopback_date(mut self) -> Self {
-        self.authorizer_mut().heeds_loopback = true;
+        self.authorizer_mut().heed_loopback_date();
         self
     }
 
@@ -353,6 +353,10 @@ fn may_refuse(status: StatusCode) -> bool {
 }
 
 impl<C> SigV4<C> {
+    pub(crate) fn heed_loopback_date(&mut self) {
+        self.heeds_loopback = true;
+    }
+
     /// Hears that a signature was good, whatever came of the request.
     #[inline]
     fn accepted(&self, plan: &SigV4Plan) {
@@ -566,6 +570,8 @@ impl<C> Guarded for SigV4<C> {
 
     fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
+        // What was learned is about the other one, which clones of the layer go on with.
+        self.skews = Skews::default();
     }
 }
 

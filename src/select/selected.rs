@@ -193,6 +193,16 @@ impl Selected {
         ))
     }
 
+    #[cfg(feature = "sigv4")]
+    pub(super) fn heed_loopback_date(&mut self) {
+        let schemes = self.apis.iter_mut().flat_map(|api| &mut api.schemes);
+        for scheme in schemes.flatten() {
+            if let Scheme::Iam(scheme) = scheme {
+                scheme.heed_loopback_date();
+            }
+        }
+    }
+
     /// The scheme that covered a request.
     #[inline]
     fn scheme(&self, plan: &SelectedPlan) -> Option<&Scheme> {

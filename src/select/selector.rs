@@ -50,6 +50,16 @@ use super::providers::AwsCredentials;
 /// - Bodies are read only where they must be hashed, in mode `AWS_IAM`; in the others they stream.
 pub type ApiAuthLayer<P = Buffer, I = HeadOnly> = AuthorizeLayer<Selected, P, I>;
 
+#[cfg(feature = "sigv4")]
+impl<P, I> AuthorizeLayer<Selected, P, I> {
+    /// Lets servers on loopback correct the clock of signatures as well, which takes https otherwise: for
+    /// tests against local ones.
+    pub fn heed_loopback_date(mut self) -> Self {
+        self.authorizer_mut().heed_loopback_date();
+        self
+    }
+}
+
 /// Makes layers from a [`Config`] and whatever the configuration itself does not hold: token sources
 /// and AWS credentials.
 ///
