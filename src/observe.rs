@@ -11,6 +11,7 @@
 
 #[cfg(feature = "cache")]
 pub(crate) use self::cache::{Load, stale_serve};
+use crate::error::AuthError;
 use crate::layer::{AuthHint, Verdict};
 
 /// A response said that a credential is no good, or that it was not applied well.
@@ -42,14 +43,32 @@ pub(crate) fn replayed(with_another_credential: bool) {
     metrics::counter!("tower_client_auth_replays_total", "reason" => reason).increment(1);
 }
 
-/// A server's clock turned out to be off ours.
+/// A rejected request is not sent again, for want of another credential or another copy of its body.
+pub(crate) fn not_replayed(error: Option<&AuthError>) {
+    let reason = match error {
+        Some(_) => "no other credential",
+        None => "the body cannot be had again",
+    };
+    #[cfg(feature = "tracing")]
+    match error {
+        Some(error) => tracing::warn!(reason, %error, "a rejected request is not sent again"),
+        None => tracing::debug!(reason, "a rejected request is not sent again"),
+    }
+    #[cfg(feature = "metrics")]
+    metrics::counter!("tower_client_auth_replays_forgone_total", "reason" => reason).increment(1);
+}
+
+/// How far a server's clock turned out to be off ours: not at all any more, if it is zero.
 #[cfg(feature = "sigv4")]
 pub(crate) fn skewed(seconds: i64) {
     #[cfg(feature = "tracing")]
-    tracing::warn!(
-        seconds,
-        "the server's clock is off this machine's; later signatures go by the server's"
-    );
+    match seconds {
+        0 => tracing::info!("signatures for the server go by this machine's clock again"),
+        _ => tracing::warn!(
+            seconds,
+            "the server's clock is off this machine's; later signatures go by the server's"
+        ),
+    }
     #[cfg(feature = "metrics")]
     metrics::gauge!("tower_client_auth_clock_skew_seconds").set(seconds as f64);
 }
@@ -57,7 +76,10 @@ pub(crate) fn skewed(seconds: i64) {
 /// A request was refused, and there is an idea why.
 pub(crate) fn hinted(hint: &AuthHint, status: http::StatusCode) {
     #[cfg(feature = "tracing")]
-    tracing::warn!(status = status.as_u16(), %hint, "the request was refused");
+    match hint.is_for_operators() {
+        true => tracing::warn!(status = status.as_u16(), %hint, "the request was refused"),
+        false => tracing::debug!(status = status.as_u16(), %hint, "the request was refused"),
+    }
     #[cfg(feature = "metrics")]
     metrics::counter!("tower_client_auth_refusals_total", "hint" => hint.name()).increment(1);
 }
@@ -117,7 +139,11 @@ mod cache {
                 "a credential's source has not answered in time"
             );
             #[cfg(feature = "metrics")]
-            self.count("overdue", took);
+            metrics::counter!(
+                "tower_client_auth_overdue_loads_total",
+                "cache" => Arc::clone(&self.cache)
+            )
+            .increment(1);
         }
 
         pub(crate) fn failed(&self, error: &AuthError) {

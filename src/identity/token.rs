@@ -119,6 +119,11 @@ impl Token {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// Whether `other` has the same text: a source that is not cached makes another one each time.
+    pub(crate) fn is_alike(&self, other: &Token) -> bool {
+        self.is_same(other) || self.expose() == other.expose()
+    }
+
     /// The header value for `style`, made once and marked sensitive.
     pub(crate) fn header(&self, style: TokenStyle) -> Result<HeaderValue, AuthError> {
         let cell = match style {

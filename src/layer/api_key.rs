@@ -253,12 +253,15 @@ impl Authorizer for ApiKey {
         ) {
             return None;
         }
-        match Refusal::of(head, peeked).reason() {
+        let refusal = Refusal::of(head, peeked);
+        match refusal.reason() {
             Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
             Some(Reason::Incomplete) => Some(AuthHint::WrongMode),
             Some(Reason::Denied) => Some(AuthHint::AccessDenied { role: None }),
-            Some(Reason::Forbidden | Reason::Unauthorized) | None => Some(AuthHint::ApiKeyRejected),
-            Some(_) => None,
+            Some(Reason::Forbidden | Reason::Unauthorized) => Some(AuthHint::ApiKeyRejected),
+            None if !refusal.is_readable => Some(AuthHint::ApiKeyRejected),
+            // The application's own.
+            Some(_) | None => None,
         }
     }
 }

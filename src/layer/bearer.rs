@@ -237,20 +237,25 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
             Challenge::Other => return None,
             Challenge::Silent | Challenge::InvalidToken => {}
         }
-        match Refusal::of(head, peeked).reason() {
+        let refusal = Refusal::of(head, peeked);
+        match refusal.reason() {
             Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
             Some(Reason::Incomplete | Reason::Signature | Reason::Mismatch) => {
                 Some(AuthHint::WrongMode)
             }
             Some(Reason::Denied) => Some(AuthHint::AccessDenied { role: None }),
-            // What API Gateway says of a JSON Web Token without the scope of the route.
-            Some(Reason::Forbidden) => Some(AuthHint::InsufficientScope { scope: None }),
+            // A REST API names the type, and means a key, a firewall or a policy. An HTTP API says no more
+            // of a token without the scope of the route.
+            Some(Reason::Forbidden) => Some(match refusal.has_type {
+                true => AuthHint::Forbidden,
+                false => AuthHint::InsufficientScope { scope: None },
+            }),
             _ => is_401.then_some(AuthHint::TokenRejected),
         }
     }
 
     fn is_same(&self, rejected: &Token, acquired: &Token) -> bool {
-        rejected.is_same(acquired)
+        rejected.is_alike(acquired)
     }
 
     fn reject(&self, _plan: &BearerPlan, token: &Token) {

@@ -159,13 +159,15 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
     ///   Most services put these errors into the body: [`inspect_errors`](Self::inspect_errors) reads it.
     /// - API keys have nothing to renew. Schemes of one's own decide in [`Authorizer::judge`].
     ///
-    /// A refusal that a newer credential would not change (a policy, a scope, a wrong signature) is never
-    /// answered by sending the request again.
+    /// A refusal that says that a newer credential would not change it (a policy, a scope, a wrong signature)
+    /// is not answered by sending the request again. [Why is my request refused?](crate::guide::refused)
+    /// tells more.
     ///
     /// `payload` says how the body can be sent twice: [`CloneBody`](crate::CloneBody) clones it
     /// before sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where
     /// it cannot, where there is no other credential or none that can be used, and where the second
-    /// answer is a rejection too, the caller gets the server's answer as it came.
+    /// answer is a rejection too, the caller gets the server's answer as it came. If the second attempt
+    /// itself fails, its error is the caller's. It replaces what [`payload`](Self::payload) said.
     ///
     /// Off by default: it costs a clone of the head for every request.
     pub fn retry_rejected<Q>(self, payload: Q) -> AuthorizeLayer<A, Q, I> {

@@ -60,6 +60,8 @@ struct Exchange<A: Authorizer, Prepared, Spare> {
     credential: Option<A::Credential>,
     /// Whether sending it again takes another credential.
     refresh: bool,
+    /// Whether it has been sent again.
+    again: bool,
 }
 
 /// The body while it is not under way: the two are never there at once.
@@ -199,6 +201,7 @@ where
                     hash,
                     credential: Some(credential),
                     refresh: false,
+                    again: false,
                 },
                 shared,
                 service,
@@ -271,8 +274,9 @@ where
                 StateProj::Calling { future } => match ready!(future.poll(cx)) {
                     Ok(response) => match this.shared.inspect.inspect(response) {
                         Step::Now(inspected) => match this.exchange.judge(this.shared, inspected) {
-                            (answer, None) => break Ok(answer),
-                            (answer, Some(future)) => State::Reacquiring { future, answer },
+                            Judged::Final(answer) => break Ok(answer),
+                            Judged::Renew(future, answer) => State::Reacquiring { future, answer },
+                            Judged::Reapply(body) => State::Readying { body: Some(body) },
                         },
                         Step::Later(future) => State::Inspecting { future },
                     },
@@ -281,8 +285,9 @@ where
                 StateProj::Inspecting { future } => {
                     let inspected = ready!(future.poll(cx));
                     match this.exchange.judge(this.shared, inspected) {
-                        (answer, None) => break Ok(answer),
-                        (answer, Some(future)) => State::Reacquiring { future, answer },
+                        Judged::Final(answer) => break Ok(answer),
+                        Judged::Renew(future, answer) => State::Reacquiring { future, answer },
+                        Judged::Reapply(body) => State::Readying { body: Some(body) },
                     }
                 }
                 StateProj::Reacquiring { future, .. } => {
@@ -291,12 +296,10 @@ where
                     match again {
                         // The first answer is dropped before the service is asked again: its body
                         // may hold the only connection.
-                        Ok(body) => {
-                            observe::replayed(this.exchange.refresh);
-                            State::Readying { body: Some(body) }
-                        }
-                        Err(_) => match this.state.as_mut().project_replace(State::Finished) {
+                        Ok(body) => State::Readying { body: Some(body) },
+                        Err(error) => match this.state.as_mut().project_replace(State::Finished) {
                             StateOwned::Reacquiring { answer, .. } => {
+                                observe::not_replayed(Some(&error));
                                 AuthHint::report(answer.status(), answer.extensions());
                                 return Poll::Ready(Ok(answer));
                             }
@@ -311,6 +314,7 @@ where
                     let (Some(head), Some(body)) = (this.exchange.head.take(), body.take()) else {
                         break Err(polled_again().into());
                     };
+                    observe::replayed(this.exchange.refresh);
                     State::Calling {
                         future: this.service.call(Request::from_parts(head, body)),
                     }
@@ -340,6 +344,7 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             hash: PayloadHash::Unsigned,
             credential: None,
             refresh: false,
+            again: false,
         }
     }
 
@@ -410,24 +415,31 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         Ok(shared.payload.seal(prepared, applied))
     }
 
-    /// Asks for a verdict; with it comes the pending credential if the request is to be sent again.
+    /// Asks for a verdict, and for whatever sending the request again takes.
     fn judge<B, P, I, T>(
         &mut self,
         shared: &Shared<A, P, I>,
         (response, peeked): Inspected<T>,
-    ) -> (Response<T>, Option<A::Acquire>)
+    ) -> Judged<Response<T>, A::Acquire, P::Body>
     where
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
         let (mut head, body) = response.into_parts();
         let again = self.rule::<B, P, I>(shared, &head, peeked.as_deref());
-        if head.status.is_client_error()
-            && self.explain(shared, &mut head, peeked.as_deref())
-            && again.is_none()
-        {
-            AuthHint::report(head.status, &head.extensions);
+        let hinted =
+            head.status.is_client_error() && self.explain(shared, &mut head, peeked.as_deref());
+        match again {
+            Again::Renew(future) => Judged::Renew(future, Response::from_parts(head, body)),
+            // The answer is dropped before the service is asked again: its body may hold the only
+            // connection.
+            Again::Reapply(body) => Judged::Reapply(body),
+            Again::Never => {
+                if hinted {
+                    AuthHint::report(head.status, &head.extensions);
+                }
+                Judged::Final(Response::from_parts(head, body))
+            }
         }
-        (Response::from_parts(head, body), again)
     }
 
     fn rule<B, P, I>(
@@ -435,26 +447,64 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
         shared: &Shared<A, P, I>,
         head: &response::Parts,
         peeked: Option<&[u8]>,
-    ) -> Option<A::Acquire>
+    ) -> Again<A::Acquire, P::Body>
     where
         P: PreparePayload<B, Prepared = Prepared, Spare = Spare>,
     {
-        let (plan, credential) = (self.plan.as_ref()?, self.credential.as_ref()?);
+        let (Some(plan), Some(credential)) = (&self.plan, &self.credential) else {
+            return Again::Never;
+        };
         let verdict = shared.authorizer.judge(plan, credential, head, peeked);
         match verdict {
-            Verdict::Accept => return None,
-            Verdict::Refresh => {
-                shared.authorizer.reject(plan, credential);
-                self.refresh = true;
-            }
-            Verdict::Resync => self.refresh = false,
+            Verdict::Accept => return Again::Never,
+            Verdict::Refresh => shared.authorizer.reject(plan, credential),
+            Verdict::Resync => {}
         }
         observe::rejected(verdict, head.status);
+        self.refresh = verdict == Verdict::Refresh;
         // A second attempt has kept nothing, so there is no third.
-        let spare = self.body.take_spare()?;
-        self.body = Held::Prepared(shared.payload.replay(spare)?);
-        Some(shared.authorizer.acquire(plan))
+        let Some(spare) = self.body.take_spare() else {
+            if shared.replay && !self.again {
+                observe::not_replayed(None);
+            }
+            return Again::Never;
+        };
+        self.again = true;
+        let Some(prepared) = shared.payload.replay(spare) else {
+            return Again::Never;
+        };
+        self.body = Held::Prepared(prepared);
+        if self.refresh {
+            return Again::Renew(shared.authorizer.acquire(plan));
+        }
+        // The credential is good.
+        let Some(credential) = self.credential.take() else {
+            return Again::Never;
+        };
+        match self.reapply(shared, credential) {
+            Ok(body) => Again::Reapply(body),
+            Err(error) => {
+                observe::not_replayed(Some(&error));
+                Again::Never
+            }
+        }
     }
+}
+
+/// How a rejected request goes on.
+enum Again<Acquire, Body> {
+    Never,
+    /// With another credential.
+    Renew(Acquire),
+    /// With the same one, applied once more.
+    Reapply(Body),
+}
+
+/// What becomes of an answer.
+enum Judged<Answer, Acquire, Body> {
+    Final(Answer),
+    Renew(Acquire, Answer),
+    Reapply(Body),
 }
 
 impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
@@ -478,7 +528,7 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
 fn bypassed<T>(mut response: Response<T>) -> Response<T> {
     let status = response.status();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-        && AuthHint::NotAuthorized.leave(response.extensions_mut())
+        && AuthHint::SentWithoutCredential.leave(response.extensions_mut())
     {
         AuthHint::report(status, response.extensions());
     }

@@ -32,11 +32,12 @@ use crate::observe;
 #[non_exhaustive]
 pub enum AuthHint {
     /// The layer sent the request without its credential.
-    NotAuthorized,
+    SentWithoutCredential,
     /// The clock is off.
     ClockSkew {
-        /// By how many seconds the server's clock is ahead of the machine's; behind, if below zero.
-        seconds: i64,
+        /// By how many seconds the server's clock is ahead of the machine's, if its answer tells; behind, if
+        /// below zero.
+        seconds: Option<i64>,
     },
     /// The session credentials, a temporary access key for one, are over.
     CredentialsExpired,
@@ -81,7 +82,7 @@ impl AuthHint {
     #[cfg(feature = "metrics")]
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::NotAuthorized => "not_authorized",
+            Self::SentWithoutCredential => "sent_without_credential",
             Self::ClockSkew { .. } => "clock_skew",
             Self::CredentialsExpired => "credentials_expired",
             Self::CredentialsUnknown => "credentials_unknown",
@@ -97,13 +98,17 @@ impl AuthHint {
         }
     }
 
-    /// Leaves it in the extensions of a response. `false` if there is one: a layer further in knew better.
+    /// Leaves it in the extensions of a response. `false` if there is one: a layer further in knew better,
+    /// unless it had nothing to do with the request.
     pub(super) fn leave(self, extensions: &mut Extensions) -> bool {
-        let is_first = extensions.get::<Self>().is_none();
-        if is_first {
+        let is_better = matches!(
+            extensions.get::<Self>(),
+            None | Some(Self::SentWithoutCredential)
+        );
+        if is_better {
             extensions.insert(self);
         }
-        is_first
+        is_better
     }
 
     /// Tells operators of a response that goes to the caller.
@@ -112,20 +117,41 @@ impl AuthHint {
             observe::hinted(hint, status);
         }
     }
+
+    /// Whether it is about the program, its configuration or its machine, and not about who uses it.
+    pub(crate) fn is_for_operators(&self) -> bool {
+        match self {
+            Self::ClockSkew { .. }
+            | Self::CredentialsExpired
+            | Self::CredentialsUnknown
+            | Self::SignatureMismatch
+            | Self::WrongScope { .. }
+            | Self::WrongMode
+            | Self::ApiKeyRejected => true,
+            Self::SentWithoutCredential
+            | Self::AccessDenied { .. }
+            | Self::NoSuchRoute
+            | Self::TokenRejected
+            | Self::InsufficientScope { .. }
+            | Self::Forbidden => false,
+        }
+    }
 }
 
 impl fmt::Display for AuthHint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAuthorized => f.write_str(
+            Self::SentWithoutCredential => f.write_str(
                 "the layer sent this request without its credential: it is out of the layer's scope, \
                  had a credential already, or was told to go without",
             ),
-            Self::ClockSkew { seconds: 0 } => f.write_str(
+            Self::ClockSkew { seconds: None } => f.write_str(
                 "the server finds the signature too old or too early: set the machine's clock, and do \
                  not keep signed requests for later",
             ),
-            Self::ClockSkew { seconds } => {
+            Self::ClockSkew {
+                seconds: Some(seconds),
+            } => {
                 let way = if *seconds < 0 { "behind" } else { "ahead of" };
                 let size = seconds.unsigned_abs();
                 write!(

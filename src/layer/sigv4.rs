@@ -1,5 +1,6 @@
 //! AWS Signature Version 4.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::guard::{Admission, Existing, Guard, Resolved, has_header, keep_first}
 use super::hint::AuthHint;
 use super::origin::{Target, is_plain};
 use super::overrides::AuthOverride;
-use super::reject::{Attempt, Reason, Refusal, Skews, skew_that_matters};
+use super::reject::{Attempt, Reason, Refusal, Skew, Skews, skew_that_matters};
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, HeadOnly, Need, Scoped, Verdict};
 use crate::clock::Clock;
@@ -111,7 +112,7 @@ impl<C: CredentialsSource> AuthorizeLayer<SigV4<C>, Buffer> {
                 guard: Guard::new(Scope::aws())?,
                 clock: Clock::system(),
                 skews: Skews::default(),
-                heeds_loopback: false,
+                date: Date::Https,
             },
             Buffer::default(),
         ))
@@ -150,6 +151,16 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
         self
     }
 
+    /// Goes by its own clock alone, whatever servers say.
+    ///
+    /// Otherwise a server over https that refuses a signature can move the time of later ones for its own
+    /// origin, by a day at most. Whoever ends TLS in front of the service could collect signatures so that
+    /// are good for another day.
+    pub fn ignore_date(mut self) -> Self {
+        self.authorizer_mut().ignore_date();
+        self
+    }
+
     /// Does not sign the body, so that it streams: `UNSIGNED-PAYLOAD`.
     ///
     /// TLS is all that protects the body then, so plain http is refused except to loopback. S3
@@ -169,8 +180,18 @@ pub struct SigV4<C> {
     guard: Guard,
     clock: Clock,
     skews: Skews,
-    /// Whether servers on loopback may say what time it is.
-    heeds_loopback: bool,
+    date: Date,
+}
+
+/// Whose `Date` may correct the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Date {
+    /// That of servers over https: nobody else can set it on the way.
+    Https,
+    /// That of local servers as well.
+    Loopback,
+    /// Nobody's.
+    Ignored,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +206,8 @@ pub struct SigV4Plan {
     credentials: Option<SigningCredentials>,
     /// The latest signature, if the answer's `Date` can be trusted.
     attempt: Option<Attempt>,
+    /// How far the server's clock seems to be off, for the next signature.
+    guess: Cell<Option<Skew>>,
 }
 
 impl<C: CredentialsSource> Authorizer for SigV4<C> {
@@ -241,9 +264,11 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             Some(authority) => {
                 // Anybody on the way can set a `Date` over plain http.
                 let https = head.uri.scheme() == Some(&Scheme::HTTPS);
-                (https || self.heeds_loopback && is_loopback(&head.uri)).then(|| {
-                    let attempt;
-                    (attempt, time) = self.skews.attempt(https, authority, now);
+                let heeds = https || self.date == Date::Loopback && is_loopback(&head.uri);
+                (heeds && self.date != Date::Ignored).then(|| {
+                    let (attempt, guess);
+                    guess = plan.guess.take();
+                    (attempt, time) = self.skews.attempt(https, authority, now, guess);
                     attempt
                 })
             }
@@ -275,11 +300,16 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             Some(_) => Verdict::Accept,
         };
         match reason {
+            // An answer that says something else is the application's, and so is any 400 for that matter.
+            None if head.status == StatusCode::BAD_REQUEST || refusal.is_readable => {
+                Verdict::Accept
+            }
             Some(Reason::Clock | Reason::Signature) | None => {
                 let skew = plan.attempt.as_ref().and_then(|attempt| {
                     let now = self.clock.now();
                     self.skews.refused(attempt, reason, &head.headers, now)
                 });
+                plan.guess.set(skew);
                 match skew {
                     Some(_) => Verdict::Resync,
                     None if refusal.is_request_expired() => refresh,
@@ -287,10 +317,6 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
                 }
             }
             Some(Reason::Expired | Reason::Unknown) => refresh,
-            Some(Reason::Denied) => {
-                self.accepted(plan);
-                Verdict::Accept
-            }
             Some(_) => Verdict::Accept,
         }
     }
@@ -312,11 +338,11 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
                 .as_ref()
                 .and_then(|attempt| skew_that_matters(attempt, &head.headers, self.clock.now()));
             measured.map(|skew| AuthHint::ClockSkew {
-                seconds: skew.seconds(),
+                seconds: Some(skew.seconds()),
             })
         };
         match refusal.reason() {
-            Some(Reason::Clock) => skew().or(Some(AuthHint::ClockSkew { seconds: 0 })),
+            Some(Reason::Clock) => skew().or(Some(AuthHint::ClockSkew { seconds: None })),
             Some(Reason::Signature) => skew().or(Some(AuthHint::SignatureMismatch)),
             Some(Reason::Mismatch) => Some(AuthHint::SignatureMismatch),
             Some(Reason::Expired) => Some(AuthHint::CredentialsExpired),
@@ -331,12 +357,13 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             Some(Reason::Incomplete | Reason::Unauthorized) => Some(AuthHint::WrongMode),
             Some(Reason::Forbidden) => Some(AuthHint::Forbidden),
             Some(Reason::Other) => None,
+            None if head.status == StatusCode::BAD_REQUEST || refusal.is_readable => None,
             None => skew(),
         }
     }
 
     fn is_same(&self, rejected: &SigningCredentials, acquired: &SigningCredentials) -> bool {
-        rejected.is_same(acquired)
+        rejected.is_alike(acquired)
     }
 
     fn reject(&self, _plan: &SigV4Plan, credentials: &SigningCredentials) {
@@ -353,8 +380,12 @@ fn may_refuse(status: StatusCode) -> bool {
 }
 
 impl<C> SigV4<C> {
+    pub(crate) fn ignore_date(&mut self) {
+        self.date = Date::Ignored;
+    }
+
     pub(crate) fn heed_loopback_date(&mut self) {
-        self.heeds_loopback = true;
+        self.date = Date::Loopback;
     }
 
     /// Hears that a signature was good, whatever came of the request.
@@ -428,7 +459,7 @@ impl<C> SigV4<C> {
         };
         let plan = SigV4Plan {
             credentials: overrides.and_then(AuthOverride::own_credentials).cloned(),
-            attempt: None,
+            ..SigV4Plan::default()
         };
 
         let mut uri = None;
@@ -591,7 +622,7 @@ impl<C> Clone for SigV4<C> {
             guard: self.guard.clone(),
             clock: self.clock.clone(),
             skews: self.skews.clone(),
-            heeds_loopback: self.heeds_loopback,
+            date: self.date,
         }
     }
 }

@@ -10,11 +10,15 @@ use std::task::{Context, Poll};
 use http::{Uri, request, response};
 
 use super::api::{Api, Scheme, SchemePlan};
+#[cfg(feature = "sigv4")]
+use super::providers::AwsCredentials;
 use super::providers::Pending;
 use super::routes::{Routes, check_path};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
+#[cfg(feature = "sigv4")]
+use crate::layer::SigV4;
 use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
@@ -194,11 +198,11 @@ impl Selected {
     }
 
     #[cfg(feature = "sigv4")]
-    pub(super) fn heed_loopback_date(&mut self) {
+    pub(super) fn each_signature(&mut self, change: fn(&mut SigV4<AwsCredentials>)) {
         let schemes = self.apis.iter_mut().flat_map(|api| &mut api.schemes);
         for scheme in schemes.flatten() {
             if let Scheme::Iam(scheme) = scheme {
-                scheme.heed_loopback_date();
+                change(scheme);
             }
         }
     }
@@ -340,10 +344,10 @@ impl Authorizer for Selected {
         match (&rejected.0, &acquired.0) {
             (Credential::Key, Credential::Key) => true,
             (Credential::Token(rejected), Credential::Token(acquired)) => {
-                rejected.is_same(acquired)
+                rejected.is_alike(acquired)
             }
             #[cfg(feature = "sigv4")]
-            (Credential::Iam(rejected), Credential::Iam(acquired)) => rejected.is_same(acquired),
+            (Credential::Iam(rejected), Credential::Iam(acquired)) => rejected.is_alike(acquired),
             _ => false,
         }
     }

@@ -10,6 +10,8 @@ use super::selected::Selected;
 use crate::config::{ApiConfig, ApiKind, Config};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::TokenSource;
+#[cfg(feature = "sigv4")]
+use crate::layer::SigV4;
 use crate::layer::{AuthorizeLayer, Buffer, HeadOnly};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
@@ -47,7 +49,8 @@ use super::providers::AwsCredentials;
 ///   Amplify; [`Existing`](crate::Existing) changes that. An `x-api-key` that the caller set is signed
 ///   in mode `AWS_IAM`.
 /// - [`AuthOverride::mode`](crate::AuthOverride::mode) picks another mode for one request.
-/// - Bodies are read only where they must be hashed, in mode `AWS_IAM`; in the others they stream.
+/// - Bodies are read only where they must be hashed, in mode `AWS_IAM`; in the others they stream, and
+///   `retry_rejected` can send them again with [`Buffer::read_ahead`] only.
 pub type ApiAuthLayer<P = Buffer, I = HeadOnly> = AuthorizeLayer<Selected, P, I>;
 
 #[cfg(feature = "sigv4")]
@@ -55,7 +58,15 @@ impl<P, I> AuthorizeLayer<Selected, P, I> {
     /// Lets servers on loopback correct the clock of signatures as well, which takes https otherwise: for
     /// tests against local ones.
     pub fn heed_loopback_date(mut self) -> Self {
-        self.authorizer_mut().heed_loopback_date();
+        self.authorizer_mut()
+            .each_signature(SigV4::heed_loopback_date);
+        self
+    }
+
+    /// Signs by the layer's own clock alone, whatever servers say: see
+    /// [`SigV4Layer`](crate::SigV4Layer)'s.
+    pub fn ignore_date(mut self) -> Self {
+        self.authorizer_mut().each_signature(SigV4::ignore_date);
         self
     }
 }

@@ -94,6 +94,16 @@ impl SigningCredentials {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// Whether `other` signs in the same way: a source that is not cached makes another of the same text each
+    /// time.
+    pub(crate) fn is_alike(&self, other: &SigningCredentials) -> bool {
+        let (own, others) = (&self.inner.credentials, &other.inner.credentials);
+        self.is_same(other)
+            || own.access_key_id() == others.access_key_id()
+                && own.secret_access_key() == others.secret_access_key()
+                && own.session_token() == others.session_token()
+    }
+
     /// Uses what signatures of `second` (since 1970) for `scope` have in common.
     #[inline]
     pub(super) fn with_stamp<R>(

@@ -1,5 +1,6 @@
 //! Promise 31, for answers: no answer can make a layer panic, or send a request a third time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
@@ -157,7 +158,11 @@ async fn whatever_a_server_answers_is_an_answer() {
         refusal(&mut random)
     });
     // Each of them has something else to send where it is asked for that.
-    let token = || async { Ok::<_, BoxError>("token") };
+    let asked = AtomicUsize::new(0);
+    let token = move || {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        async move { Ok::<_, BoxError>(format!("token-{number}")) }
+    };
     let bearer = BearerTokenLayer::new(ORIGIN, token).expect("a layer");
     let bearer = bearer.retry_rejected(CloneBody).inspect_errors(256);
     let bearer = bearer.layer(server.clone());

@@ -292,3 +292,31 @@ async fn what_the_caller_brought_is_the_callers_to_renew() {
     assert_eq!((rejects.sends(), expired.sends()), (TIMES, TIMES));
     assert_eq!(fetches.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test]
+async fn the_same_text_once_more_is_no_other_credential() {
+    let server = Server::new(|_| answer(401, &[], ""));
+    let same = || async { Ok::<_, BoxError>("the-same") };
+    let layer = BearerTokenLayer::new(ORIGIN, same).expect("a layer");
+    let layer = layer.retry_rejected(CloneBody).layer(server.clone());
+    assert_eq!(send(&layer, post(URL)).await.status(), 401);
+    assert_eq!(server.sends(), 1);
+
+    /// Made anew for every request, of the same text.
+    struct Same;
+    impl CredentialsSource for Same {
+        type Future = Ready<Result<SigningCredentials, AuthError>>;
+
+        fn credentials(&self) -> Self::Future {
+            ready(SigningCredentials::new(keys(1)))
+        }
+    }
+    let server = Server::new(|_| typed(403, "ExpiredTokenException"));
+    let layer = SigV4Layer::new(REGION, SERVICE, Same).expect("a layer");
+    let layer = layer.scope(ORIGIN).expect("an origin");
+    let layer = layer
+        .retry_rejected(Buffer::default())
+        .layer(server.clone());
+    assert_eq!(send(&layer, post(URL)).await.status(), 403);
+    assert_eq!(server.sends(), 1);
+}

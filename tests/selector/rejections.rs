@@ -122,7 +122,7 @@ async fn every_mode_sends_a_rejected_request_once_more() {
                 assert_eq!((log.len(), answer.status()), (1, StatusCode::UNAUTHORIZED));
                 let expected = match api {
                     "keyed" => AuthHint::ApiKeyRejected,
-                    _ => AuthHint::NotAuthorized,
+                    _ => AuthHint::SentWithoutCredential,
                 };
                 assert_eq!(AuthHint::of(&answer), Some(&expected), "{api}");
             }
@@ -164,7 +164,7 @@ async fn a_refusal_is_told_by_the_mode_it_came_in() {
         let request = post(endpoint, Full::<Bytes>::from("a body"));
         let answer = service.oneshot(request).await.expect("an answer");
         let expected = match api {
-            "open" => AuthHint::NotAuthorized,
+            "open" => AuthHint::SentWithoutCredential,
             "keyed" => AuthHint::ApiKeyRejected,
             "signed" | "graph" => AuthHint::Forbidden,
             _ => AuthHint::InsufficientScope { scope: None },

@@ -69,6 +69,9 @@ pub(super) const REJECTED_HOLD: (Duration, Duration) =
 /// a short one may be over sooner than it says, which is no reason to go without the next.
 const REJECTED_HOLD_PART: u32 = 4;
 
+/// However short that is, the issuer is not asked more often.
+const LEAST_REJECTED_HOLD: Duration = Duration::from_millis(500);
+
 /// A credential that is rejected this soon after it came has never worked: the next one probably
 /// will not either.
 const REJECTED_SOON: Duration = Duration::from_secs(5);
@@ -254,16 +257,20 @@ impl Policy {
     /// Whether a credential that was rejected at that age has ever worked, as it seems. `life` is how long
     /// it lasts, if it says so.
     pub(super) fn never_worked(age: Duration, life: Option<Duration>) -> bool {
-        let soon = life.map_or(REJECTED_SOON, |life| {
-            REJECTED_SOON.min(life / REJECTED_SOON_PART)
-        });
-        age < soon
+        match life {
+            None | Some(Duration::ZERO) => age < REJECTED_SOON,
+            Some(life) => age < REJECTED_SOON.min(life / REJECTED_SOON_PART),
+        }
     }
 
     /// How long the next credential stays, after the `nth` in a row that never worked.
     pub(super) fn rejected(&self, nth: u32, life: Option<Duration>) -> Duration {
         let hold = delay(self.rejected_hold, nth);
-        life.map_or(hold, |life| hold.min(life / REJECTED_HOLD_PART))
+        match life {
+            // One that is served past its end has none left to go by.
+            None | Some(Duration::ZERO) => hold,
+            Some(life) => hold.min(LEAST_REJECTED_HOLD.max(life / REJECTED_HOLD_PART)),
+        }
     }
 }
 
@@ -348,6 +355,27 @@ mod tests {
             let (_, cold) = Policy::default().hold(nth, &error);
             assert!((0.1..=5.0).contains(&cold.as_secs_f64()), "{cold:?}");
         }
+    }
+
+    #[test]
+    fn a_short_life_shortens_a_hold_and_none_at_all_does_not() {
+        let policy = Policy::default();
+        let seconds = Duration::from_secs;
+        for (life, most) in [
+            (None, 75.0),
+            (Some(Duration::ZERO), 75.0),
+            (Some(Duration::from_millis(1)), 0.5),
+            (Some(seconds(2)), 0.5),
+            (Some(seconds(40)), 10.0),
+            (Some(seconds(3600)), 75.0),
+        ] {
+            let hold = policy.rejected(20, life).as_secs_f64();
+            assert!(hold <= most && hold >= most / 1.25, "{life:?}: {hold}");
+        }
+        assert!(Policy::never_worked(seconds(4), Some(Duration::ZERO)));
+        assert!(!Policy::never_worked(seconds(1), Some(seconds(2))));
+        assert!(Policy::never_worked(seconds(4), Some(seconds(3600))));
+        assert!(!Policy::never_worked(seconds(5), None));
     }
 
     #[test]

@@ -21,6 +21,10 @@ const ERROR_TYPE: &str = "x-amzn-errortype";
 pub(in super::super) struct Refusal {
     code: Option<Box<str>>,
     message: Option<Box<str>>,
+    /// Whether there was a body in a form that errors have.
+    pub(in super::super) is_readable: bool,
+    /// Whether a header says what it is.
+    pub(in super::super) has_type: bool,
 }
 
 /// The reasons that a client can tell apart.
@@ -59,47 +63,71 @@ impl Refusal {
         let code = head.headers.get(ERROR_TYPE);
         let code = code.and_then(|code| code.to_str().ok()).and_then(shorten);
         Self {
+            has_type: code.is_some(),
             code: code.or(body.code),
-            message: body.message,
+            ..body
         }
     }
 
     fn in_body(body: &[u8]) -> Self {
         match body.trim_ascii_start() {
             [b'{', ..] => serde_json::from_slice(body).map_or_else(|_| Self::default(), Json::into),
-            [b'<', ..] => {
-                let text = String::from_utf8_lossy(body);
-                Self {
-                    code: element(&text, "Code").as_deref().and_then(shorten),
-                    message: element(&text, "Message").map(String::into_boxed_str),
-                }
-            }
+            [b'<', ..] => Self::in_xml(&String::from_utf8_lossy(body)),
             _ => Self::default(),
         }
     }
 
+    /// Of an error document, and not of a page that happens to have such an element in it.
+    fn in_xml(text: &str) -> Self {
+        let text = text.trim_start();
+        let root = match text.strip_prefix("<?xml") {
+            Some(rest) => rest.split_once("?>").map_or("", |(_, root)| root),
+            None => text,
+        };
+        let root = root.trim_start();
+        let name_ends = |rest: &str| rest.starts_with(['>', ' ', '\n', '\r']);
+        let mut names = ["<Error", "<ErrorResponse", "<Response"].iter();
+        let is_error = names.any(|name| root.strip_prefix(name).is_some_and(name_ends));
+        let found = |name| is_error.then(|| element(root, name)).flatten();
+        Self {
+            code: found("Code").as_deref().and_then(shorten),
+            message: found("Message").map(String::into_boxed_str),
+            is_readable: true,
+            has_type: false,
+        }
+    }
+
     /// Why, if the answer says anything of it at all.
+    ///
+    /// Services repeat what they were sent in their messages, so a phrase counts only where they begin with
+    /// it, and where the code allows it.
     pub(in super::super) fn reason(&self) -> Option<Reason> {
         let message = self.message.as_deref().unwrap_or_default();
-        let says = |part| contains(message, part);
-        let by_message = [
-            ("Signature expired", Reason::Clock),
-            ("Signature not yet current", Reason::Clock),
-            ("signature we calculated does not match", Reason::Mismatch),
-            ("Credential should be scoped", Reason::Scope),
-            ("is wrong; expecting", Reason::Scope),
+        let phrases = [
+            ("Signature expired:", Reason::Clock),
+            ("Signature not yet current:", Reason::Clock),
             (
-                "security token included in the request is expired",
+                "The request signature we calculated does not match",
+                Reason::Mismatch,
+            ),
+            ("Credential should be scoped", Reason::Scope),
+            (
+                "The authorization header is malformed; the region",
+                Reason::Scope,
+            ),
+            (
+                "The security token included in the request is expired",
                 Reason::Expired,
             ),
             (
-                "security token included in the request is invalid",
+                "The security token included in the request is invalid",
                 Reason::Unknown,
             ),
-            ("is not authorized to perform", Reason::Denied),
+            ("User: ", Reason::Denied),
         ];
-        let mut by_message = by_message.into_iter();
-        let by_message = by_message.find_map(|(part, reason)| says(part).then_some(reason));
+        let mut phrases = phrases.into_iter();
+        let by_message =
+            phrases.find_map(|(start, reason)| message.starts_with(start).then_some(reason));
         let Some(code) = self.code.as_deref() else {
             // Without a code, as API Gateway's own answers look behind some proxies.
             return by_message.or(match message {
@@ -123,12 +151,14 @@ impl Refusal {
             | "InvalidAccessKeyId"
             | "InvalidToken" => Reason::Unknown,
             "AuthorizationHeaderMalformed" => by_message.unwrap_or(Reason::Incomplete),
-            "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Reason::Denied,
+            "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => {
+                by_message.unwrap_or(Reason::Denied)
+            }
             "MissingAuthenticationToken" => Reason::Unsigned,
             "IncompleteSignature" => Reason::Incomplete,
             "Forbidden" => by_message.unwrap_or(Reason::Forbidden),
             "Unauthorized" => by_message.unwrap_or(Reason::Unauthorized),
-            _ => by_message.unwrap_or(Reason::Other),
+            _ => Reason::Other,
         })
     }
 }
@@ -163,12 +193,12 @@ impl Refusal {
     }
 }
 
-/// A body of JSON. Members of other types than text do no harm.
+/// A body of JSON. Members of other types than text do no harm. `code` is not among them: AWS's services have
+/// a header or `__type` beside it, and other people's have codes of their own.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
 struct Json {
-    code: Option<Value>,
     #[serde(rename = "__type")]
     kind: Option<Value>,
     message: Option<Value>,
@@ -181,11 +211,12 @@ impl From<Json> for Refusal {
         fn text(value: Option<&Value>) -> Option<&str> {
             value.and_then(Value::as_str)
         }
-        let code = text(json.code.as_ref()).and_then(shorten);
         let message = text(json.message.as_ref()).or(text(json.capital.as_ref()));
         Self {
-            code: code.or_else(|| text(json.kind.as_ref()).and_then(shorten)),
+            code: text(json.kind.as_ref()).and_then(shorten),
             message: message.map(Into::into),
+            is_readable: true,
+            has_type: false,
         }
     }
 }
@@ -203,12 +234,6 @@ fn is_name(text: &str) -> bool {
     const LONGEST: usize = 128;
     let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+=@".contains(&byte);
     !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_one)
-}
-
-fn contains(text: &str, part: &str) -> bool {
-    let (text, part) = (text.as_bytes(), part.as_bytes());
-    text.windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part))
 }
 
 #[cfg(test)]
@@ -254,7 +279,7 @@ mod tests {
             // JSON services.
             (None, r#"{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"x"}"#.to_owned(), Some(Reason::Unknown)),
             (None, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ExpiredTokenException:http://internal","message":1}"#.to_owned(), Some(Reason::Expired)),
-            (None, r#"{"code":"RequestTimeTooSkewed,http://internal","__type":"ns#Other"}"#.to_owned(), Some(Reason::Clock)),
+            (None, r#"{"code":"RequestTimeTooSkewed","__type":"ns#Other,http://internal"}"#.to_owned(), Some(Reason::Other)),
             (None, r#"{"code":42,"__type":"ns#AccessDeniedException"}"#.to_owned(), Some(Reason::Denied)),
             (Some("ns#ValidationException:http://internal"), String::new(), Some(Reason::Other)),
             // S3 and the query services.
@@ -271,8 +296,15 @@ mod tests {
             (None, "<html>403 Forbidden</html>".to_owned(), None),
             (None, "{".to_owned(), None),
             (None, r#"{"message":"no such order"}"#.to_owned(), None),
-            (None, r#"{"code":"a code with spaces"}"#.to_owned(), None),
+            (None, r#"{"code":"InvalidToken","message":"the link was used"}"#.to_owned(), None),
             (Some("\u{fc}"), "[]".to_owned(), None),
+            // What a service repeats of what it was sent.
+            (Some("ValidationException"), r#"{"message":"The security token included in the request is expired"}"#.to_owned(), Some(Reason::Other)),
+            (None, r#"{"message":"no user 'The security token included in the request is expired'"}"#.to_owned(), None),
+            (None, "<html><Code>ExpiredToken</Code></html>".to_owned(), None),
+            (None, "<ErrorPage><Code>ExpiredToken</Code></ErrorPage>".to_owned(), None),
+            (None, "<Response><Errors><Error><Code>RequestExpired</Code></Error></Errors></Response>".to_owned(), Some(Reason::Clock)),
+            (Some("AccessDeniedException"), format!(r#"{{"message":"{expired}"}}"#), Some(Reason::Clock)),
         ] {
             assert_eq!(refusal(header, &body).reason(), reason, "{header:?} {body}");
         }

@@ -50,18 +50,36 @@ impl Challenge {
     }
 }
 
-/// The text of a header. What is not ASCII is no part of a challenge that means anything to us, and its
-/// descriptions may have it.
+/// The text of a header, such that it can be parsed. What is not ASCII is no part of a challenge that means
+/// anything to us, and its descriptions may have it. API Gateway has no commas between the parameters, of
+/// which each is quoted.
 fn ascii(value: &HeaderValue) -> String {
-    let text = value.as_bytes().iter();
-    text.map(|&byte| {
-        if byte.is_ascii() {
+    let mut text = String::with_capacity(value.len());
+    let (mut quoted, mut escaped, mut was_quoted) = (false, false, false);
+    for &byte in value.as_bytes() {
+        let character = if byte.is_ascii() {
             char::from(byte)
         } else {
             '?'
+        };
+        if was_quoted && !matches!(character, ' ' | '\t') {
+            was_quoted = false;
+            if character != ',' {
+                text.push(',');
+            }
         }
-    })
-    .collect()
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => {
+                was_quoted = quoted;
+                quoted = !quoted;
+            }
+            _ => {}
+        }
+        text.push(character);
+    }
+    text
 }
 
 /// The challenges of that scheme, as far as they can be understood.
@@ -203,6 +221,12 @@ mod tests {
                 assert_eq!(challenge(&values), insufficient("a"), "{values:?}");
             }
         }
+        let spaced =
+            "Bearer scope=\"a\" error=\"insufficient_scope\" error_description=\"no \\\" scope\"";
+        assert_eq!(challenge(&[spaced]), insufficient("a"));
+        let spaced =
+            "Bearer scope=\"\" error=\"invalid_token\" error_description=\"the token has expired\"";
+        assert_eq!(challenge(&[spaced]), Challenge::InvalidToken);
         let described = "Bearer error=\"insufficient_scope\", error_description=\"\u{e9}\"";
         assert_eq!(challenge(&[described]), Challenge::InsufficientScope(None));
         // In time that does not grow with its square.

@@ -1,9 +1,10 @@
 //! How far the clocks of servers are off ours, by origin.
 //!
 //! A server refuses signatures that are more than some minutes old or early. When it does, and its `Date`
-//! says that the two clocks differ, later signatures for that origin are made by its clock. What is learned
-//! so is a guess: `Date` may be somebody else's, a cache's or a proxy's. A guess with which no request
-//! succeeds is dropped, and not made again for a while, unless the server says that it is the clock.
+//! says that the two clocks differ, the request can be signed again by that clock. That is a guess: `Date`
+//! may be somebody else's, a cache's or a proxy's. Later requests go by it too if the server says that it is
+//! the clock or the signature, or once a signature by that clock has been accepted. A guess that does not
+//! help is dropped, and not made again for a while unless the server says that it is the clock.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -59,8 +60,8 @@ struct Known {
     refuted: Option<(Skew, SystemTime)>,
 }
 
-/// Where a request goes, as a hash, because every request carries it along. Its key is random: nobody can
-/// choose a host that shares the clock of another.
+/// Where a request goes, as a hash, because every request carries it along. Its key is random, so that a host
+/// that shares the clock of another cannot be looked for elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Origin(u64);
 
@@ -114,13 +115,14 @@ pub(in super::super) struct Attempt {
 }
 
 impl Skews {
-    /// An attempt at `now`, by our clock, and the time to sign it for.
+    /// An attempt at `now`, by our clock, and the time to sign it for: by a `guess`, or by what is known.
     #[inline]
     pub(in super::super) fn attempt(
         &self,
         https: bool,
         authority: &Authority,
         now: SystemTime,
+        guess: Option<Skew>,
     ) -> (Attempt, SystemTime) {
         let mut hasher = self.shared.hashes.build_hasher();
         hasher.write(authority.as_str().as_bytes());
@@ -130,13 +132,12 @@ impl Skews {
             sent: now,
             skew: Skew::default(),
         };
-        match self.shared.any.load(Ordering::Relaxed) {
-            false => (attempt, now),
-            true => {
-                attempt.skew = self.of(attempt.origin);
-                (attempt, attempt.skew.apply(now))
-            }
+        match (guess, self.shared.any.load(Ordering::Relaxed)) {
+            (None, false) => return (attempt, now),
+            (None, true) => attempt.skew = self.of(attempt.origin),
+            (Some(guess), _) => attempt.skew = guess,
         }
+        (attempt, attempt.skew.apply(now))
     }
 
     #[cold]
@@ -156,20 +157,23 @@ impl Skews {
 
     #[cold]
     fn prove(&self, attempt: &Attempt) {
-        let is_settled = |known: &Known| known.is_about(attempt) && known.proven;
+        let is_settled =
+            |known: &Known| known.is_about(attempt) && known.proven && known.skew == attempt.skew;
         if self.shared.origins.load().iter().any(is_settled) {
             return;
         }
+        let mut is_news = false;
         self.update(attempt, |known| {
-            let is_refuted = known.refuted.is_some_and(|(skew, _)| skew == attempt.skew);
-            if known.skew == attempt.skew || is_refuted {
-                *known = Known {
-                    skew: attempt.skew,
-                    proven: true,
-                    ..Known::new(attempt)
-                };
-            }
+            is_news = known.skew != attempt.skew;
+            *known = Known {
+                skew: attempt.skew,
+                proven: true,
+                ..Known::new(attempt)
+            };
         });
+        if is_news {
+            observe::skewed(attempt.skew.seconds());
+        }
     }
 
     /// Hears that a request was refused, and that the clock may be why: `reason` is [`Reason::Clock`] where
@@ -185,36 +189,57 @@ impl Skews {
     ) -> Option<Skew> {
         let is_certain = reason == Some(Reason::Clock);
         let Some(skew) = skew_that_matters(attempt, headers, now) else {
-            // By the server's own clock, and still refused.
-            if !attempt.skew.is_zero() {
-                self.update(attempt, |known| {
-                    if known.skew == attempt.skew && !known.proven {
-                        known.refuted = Some((known.skew, now));
-                        known.skew = Skew::default();
-                    }
-                });
+            if attempt.skew.is_zero() {
+                return None;
             }
-            return None;
+            // By the server's own clock, and still refused. If that is about the clock, ours may do.
+            self.refute(attempt, is_certain, now);
+            return is_certain.then(Skew::default);
         };
-        let mut may_help = true;
+        // Clocks that agree need no correction.
+        let agrees = skew.size() <= TOLERANCE;
+        let skew = if agrees { Skew::default() } else { skew };
+        let (mut may_help, mut is_news) = (true, false);
         self.update(attempt, |known| {
             let is_refuted = |(refuted, at): (Skew, SystemTime)| {
                 let since = now.duration_since(at);
                 refuted.distance(skew) <= TOLERANCE && since.is_ok_and(|since| since < REFUTED_FOR)
             };
             may_help = is_certain || !known.refuted.is_some_and(is_refuted);
+            let was_proven = known.proven && known.skew == attempt.skew;
+            if !was_proven && !attempt.skew.is_zero() {
+                known.refuted = Some((attempt.skew, now));
+            }
             // Another request may have learned it meanwhile, and proved it.
-            if may_help && known.skew.distance(skew) > TOLERANCE {
-                // Clocks that agree need no correction.
-                let agrees = skew.size() <= TOLERANCE;
-                known.skew = if agrees { Skew::default() } else { skew };
-                known.proven = false;
+            is_news = may_help && reason.is_some() && known.skew.distance(skew) > TOLERANCE;
+            if is_news {
+                (known.skew, known.proven) = (skew, false);
             }
         });
-        if may_help {
+        if is_news {
             observe::skewed(skew.seconds());
         }
         may_help.then_some(skew)
+    }
+
+    /// A signature by that clock was refused. What has been proven is dropped only if the server says that
+    /// it is the clock.
+    fn refute(&self, attempt: &Attempt, is_certain: bool, now: SystemTime) {
+        let mut is_news = false;
+        self.update(attempt, |known| {
+            let is_known = known.skew == attempt.skew;
+            if is_known && known.proven && !is_certain {
+                return;
+            }
+            known.refuted = Some((attempt.skew, now));
+            if is_known {
+                is_news = true;
+                (known.skew, known.proven) = (Skew::default(), false);
+            }
+        });
+        if is_news {
+            observe::skewed(0);
+        }
     }
 
     /// Changes what is known of an attempt's origin.
@@ -234,8 +259,8 @@ impl Skews {
             all.drain(..surplus);
             all
         });
-        let any = !self.shared.origins.load().is_empty();
-        self.shared.any.store(any, Ordering::Relaxed);
+        // It stays so: two threads that change it could not tell which of them comes last.
+        self.shared.any.store(true, Ordering::Relaxed);
     }
 }
 
