@@ -119,6 +119,7 @@ impl AuthHint {
     }
 
     /// Whether it is about the program, its configuration or its machine, and not about who uses it.
+    #[cfg(feature = "tracing")]
     pub(crate) fn is_for_operators(&self) -> bool {
         match self {
             Self::ClockSkew { .. }
