@@ -96,6 +96,11 @@ impl Skew {
         Duration::from_millis(self.0.unsigned_abs())
     }
 
+    /// Whether it is the same, measured another time.
+    fn is_like(self, other: Self) -> bool {
+        self.distance(other) <= TOLERANCE
+    }
+
     fn distance(self, other: Self) -> Duration {
         Duration::from_millis(self.0.abs_diff(other.0))
     }
@@ -157,14 +162,15 @@ impl Skews {
 
     #[cold]
     fn prove(&self, attempt: &Attempt) {
-        let is_settled =
-            |known: &Known| known.is_about(attempt) && known.proven && known.skew == attempt.skew;
+        let is_settled = |known: &Known| {
+            known.is_about(attempt) && known.proven && known.skew.is_like(attempt.skew)
+        };
         if self.shared.origins.load().iter().any(is_settled) {
             return;
         }
         let mut is_news = false;
         self.update(attempt, |known| {
-            is_news = known.skew != attempt.skew;
+            is_news = !known.skew.is_like(attempt.skew);
             *known = Known {
                 skew: attempt.skew,
                 proven: true,
@@ -203,15 +209,15 @@ impl Skews {
         self.update(attempt, |known| {
             let is_refuted = |(refuted, at): (Skew, SystemTime)| {
                 let since = now.duration_since(at);
-                refuted.distance(skew) <= TOLERANCE && since.is_ok_and(|since| since < REFUTED_FOR)
+                refuted.is_like(skew) && since.is_ok_and(|since| since < REFUTED_FOR)
             };
             may_help = is_certain || !known.refuted.is_some_and(is_refuted);
-            let was_proven = known.proven && known.skew == attempt.skew;
+            let was_proven = known.proven && known.skew.is_like(attempt.skew);
             if !was_proven && !attempt.skew.is_zero() {
                 known.refuted = Some((attempt.skew, now));
             }
             // Another request may have learned it meanwhile, and proved it.
-            is_news = may_help && reason.is_some() && known.skew.distance(skew) > TOLERANCE;
+            is_news = may_help && reason.is_some() && !known.skew.is_like(skew);
             if is_news {
                 (known.skew, known.proven) = (skew, false);
             }
@@ -227,7 +233,7 @@ impl Skews {
     fn refute(&self, attempt: &Attempt, is_certain: bool, now: SystemTime) {
         let mut is_news = false;
         self.update(attempt, |known| {
-            let is_known = known.skew == attempt.skew;
+            let is_known = known.skew.is_like(attempt.skew);
             if is_known && known.proven && !is_certain {
                 return;
             }

@@ -175,6 +175,9 @@ fn a_denial_by_the_right_clock_is_no_reason_for_another() {
     let skews = Skews::default();
     assert!(is_corrected(&skews, None, 10 * MINUTE));
     skews.accepted(&guessed(&skews, 10 * MINUTE));
+    // Another one that measured it a little later.
+    skews.accepted(&guessed(&skews, 10 * MINUTE + 1));
+    assert_eq!(attempt(&skews).1, 10 * MINUTE);
     for reason in [None, Some(Reason::Signature)] {
         for _ in 0..100 {
             assert!(!is_corrected(&skews, reason, 10 * MINUTE), "{reason:?}");
