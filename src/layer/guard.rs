@@ -173,8 +173,19 @@ impl Guard {
     /// own authorization, to one of the scope's origins spelled as it was given. Nearly all are.
     #[inline]
     pub(crate) fn admits_at_once(&self, head: &request::Parts) -> bool {
+        self.scope.spells(&head.uri) && self.leaves_origin_alone(head)
+    }
+
+    /// Whether that is so, and the URI's authority is a name and nothing else.
+    #[cfg(feature = "sigv4")]
+    #[inline]
+    pub(crate) fn admits_plainly(&self, head: &request::Parts) -> bool {
+        self.scope.spells_plainly(&head.uri) && self.leaves_origin_alone(head)
+    }
+
+    #[inline]
+    fn leaves_origin_alone(&self, head: &request::Parts) -> bool {
         AuthOverride::of(head).is_none()
-            && self.scope.spells(&head.uri)
             && (self.allow_host_header || !has_header(&head.headers, &header::HOST))
     }
 

@@ -116,6 +116,8 @@ pub(crate) struct Origin {
     pub(super) port: u16,
     /// The authority as it was given.
     pub(super) text: Box<str>,
+    /// Whether that is a name and nothing else.
+    pub(super) is_plain: bool,
 }
 
 impl Origin {
@@ -142,6 +144,7 @@ impl Origin {
             host: Host::new(target.host),
             port: target.port,
             text: authority.as_str().into(),
+            is_plain: is_plain(authority),
         }
     }
 

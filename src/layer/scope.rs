@@ -218,12 +218,25 @@ impl Scope {
     /// a kind will do. Nearly every request's is: then there is nothing to take apart.
     #[inline]
     pub(crate) fn spells(&self, uri: &Uri) -> bool {
+        self.has_spelled(uri, false)
+    }
+
+    /// Whether it does so by a name and nothing else: no userinfo, no port, and no brackets.
+    #[cfg(feature = "sigv4")]
+    #[inline]
+    pub(crate) fn spells_plainly(&self, uri: &Uri) -> bool {
+        self.has_spelled(uri, true)
+    }
+
+    #[inline(always)]
+    fn has_spelled(&self, uri: &Uri, plainly: bool) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
         self.rules.iter().any(|rule| match &rule.hosts {
             Hosts::Origin(origin) => {
-                *authority.as_str() == *origin.text
+                (!plainly || origin.is_plain)
+                    && *authority.as_str() == *origin.text
                     && *scheme == origin.scheme()
                     && (origin.https || origin.host.is_loopback() || rule.plain_http)
             }

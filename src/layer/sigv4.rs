@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use http::uri::{Authority, Scheme};
+use http::uri::Authority;
 use http::{HeaderValue, StatusCode, Uri, header, request, response};
 
 use super::acquire::Acquire;
@@ -263,7 +263,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         plan.attempt = match head.uri.authority() {
             Some(authority) => {
                 // Anybody on the way can set a `Date` over plain http.
-                let https = head.uri.scheme() == Some(&Scheme::HTTPS);
+                let https = head.uri.scheme_str() == Some("https");
                 let heeds = https || self.date == Date::Loopback && is_loopback(&head.uri);
                 (heeds && self.date != Date::Ignored).then(|| {
                     let (attempt, guess);
@@ -403,9 +403,8 @@ impl<C> SigV4<C> {
         matches!(self.payload, PayloadMode::Signed)
             && self.signer.signs_payload()
             && head.uri.query().is_none()
-            && head.uri.authority().is_some_and(is_plain)
             && self.guard.existing() != Existing::Reject
-            && self.guard.admits_at_once(head)
+            && self.guard.admits_plainly(head)
             && !has_header(&head.headers, &header::AUTHORIZATION)
     }
 
