@@ -44,7 +44,7 @@ impl Providers {
                 suggest::list(takers.map(|mode| mode.as_str()))
             )));
         }
-        self.tokens.insert(mode, Tokens::new(source));
+        self.tokens.insert(mode, Tokens::new(source, mode.as_str()));
         Ok(())
     }
 

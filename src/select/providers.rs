@@ -19,8 +19,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Puts a source into a cache, unless it is one, or needs none.
-    pub(super) fn new<S>(source: S) -> Self
+    /// Puts a source into a cache of that name, unless it is one, or needs none.
+    pub(super) fn new<S>(source: S, name: &str) -> Self
     where
         S: TokenSource + Send + Sync + 'static,
         S::Future: Send + 'static,
@@ -28,7 +28,7 @@ impl Tokens {
         let remembers = source.checks_expiry() || source.at_hand().is_some();
         match remembers {
             true => Self::of(source),
-            false => Self::of(Cached::new(Self::of(source))),
+            false => Self::of(Cached::named(Self::of(source), name)),
         }
     }
 

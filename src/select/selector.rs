@@ -223,7 +223,9 @@ impl AuthSelector {
     where
         C: aws_credential_types::provider::ProvideCredentials + 'static,
     {
-        self.all.credentials = Some(AwsCredentials::new(crate::Cached::credentials(provider)));
+        let name = AuthorizationMode::AwsIam.as_str();
+        let cached = crate::Cached::named(provider, name);
+        self.all.credentials = Some(AwsCredentials::new(cached));
         self
     }
 

@@ -190,6 +190,16 @@ where
 }
 
 impl<S: Load<V>, V: Cacheable> Cached<S, V> {
+    /// With the default settings, under a name that operators know.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn named(source: S, name: &str) -> Self {
+        let policy = Policy {
+            name: name.into(),
+            ..Policy::of(&source)
+        };
+        Self::over(source, policy, Clock::system())
+    }
+
     pub(super) fn over(source: S, policy: Policy, clock: Clock) -> Self {
         Self {
             state: Arc::new(State {
