@@ -239,8 +239,14 @@ async fn back_pressure_and_errors_come_through() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_call_waits_for_readiness_of_its_own() {
-    let layer = BearerTokenLayer::new(ORIGIN, || async { Ok("token") });
-    let layer = layer.expect("a layer").retry_rejected(CloneBody);
+    // Another token each time: the same one would not be worth a second attempt.
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let source = move || {
+        let number = fetched.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(format!("token-{number}")) }
+    };
+    let layer = BearerTokenLayer::new(ORIGIN, source).expect("a layer");
+    let layer = layer.retry_rejected(CloneBody);
     let (inner, mut below) = mock::pair::<Request<()>, Response<()>>();
     let mut service = layer.layer(inner);
 
