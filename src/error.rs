@@ -68,6 +68,9 @@ pub enum AuthErrorKind {
     MalformedCredential,
     /// The credential has expired, and there was no newer one to be had.
     Expired,
+    /// Only the user can help, by signing in: nobody has, or the session has ended or was revoked. An
+    /// issuer that cannot be reached is never a reason for it.
+    SignInRequired,
 }
 
 impl AuthError {
@@ -98,6 +101,18 @@ impl AuthError {
             "the credential source refused; the request was not sent".into(),
             Some(source.into()),
         )
+    }
+
+    /// A source failed in a way that may pass, in words of this crate's.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn passing(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::build(AuthErrorKind::Source, true, message.into(), None)
+    }
+
+    /// A source failed in a way that stays, in words of this crate's.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn refused(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::build(AuthErrorKind::Source, false, message.into(), None)
     }
 
     /// The same error with a cause, which [`std::error::Error::source`] then returns.

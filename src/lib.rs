@@ -97,6 +97,7 @@
 //! | a body that fails while it is read | at the request | [`Payload`](AuthErrorKind::Payload), the body's error as its source |
 //! | a source that fails | at the request | [`Source`](AuthErrorKind::Source), the source's error as its source |
 //! | a credential that has expired | at the request | [`Expired`](AuthErrorKind::Expired) |
+//! | nobody is signed in, or the session is over | at the request | [`SignInRequired`](AuthErrorKind::SignInRequired) |
 //! | a client that fails | at the request | none: its own error, untouched |
 //!
 //! In all of them but the last, nothing was sent.
@@ -108,6 +109,8 @@
 //! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
 //! | `amplify` | yes | [`Config`], [`AuthSelector`]: layers from configuration files; brings `cache` |
 //! | `cache` | with `amplify` | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
+//! | `oauth` | | [`oauth`]: token sources for OAuth 2.0 and OpenID providers, and the [`Transport`] they talk over; brings `cache` |
+//! | `hyper-client` | | `Transport::hyper()`: hyper-util's client with rustls; brings `oauth` |
 //! | `schemars` | | `JsonSchema` for the types of a configuration |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
 //! | `tracing` | | events and spans, without secrets: refreshes, rejections, refusals, requests out of scope |
@@ -131,6 +134,7 @@ pub mod layer;
 #[cfg(feature = "amplify")]
 mod mode;
 mod observe;
+mod origin;
 mod payload;
 mod query;
 #[cfg(feature = "redirect")]
@@ -154,6 +158,12 @@ pub use clock::ManualClock;
 #[doc(inline)]
 pub use config::{ApiConfig, ApiKind, Config, Endpoint};
 pub use error::{AuthError, AuthErrorKind, BoxError};
+#[cfg(feature = "oauth")]
+#[doc(inline)]
+pub use identity::Transport;
+#[cfg(feature = "oauth")]
+#[doc(inline)]
+pub use identity::oauth;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use identity::{CacheStatus, Cached, CachedBuilder, TokenFile};

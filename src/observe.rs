@@ -84,6 +84,24 @@ pub(crate) fn hinted(hint: &AuthHint, status: http::StatusCode) {
     metrics::counter!("tower_client_auth_refusals_total", "hint" => hint.name()).increment(1);
 }
 
+/// A new refresh token is in memory only.
+#[cfg(feature = "oauth")]
+pub(crate) fn refresh_token_unsaved(error: &AuthError) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        %error,
+        "a new refresh token could not be saved: it is in memory only until the next refresh"
+    );
+}
+
+/// A task goes on in the span that it was started in.
+#[cfg(feature = "oauth")]
+pub(crate) fn in_span_of_caller<F: Future>(task: F) -> impl Future<Output = F::Output> {
+    #[cfg(feature = "tracing")]
+    let task = tracing::Instrument::in_current_span(task);
+    task
+}
+
 #[cfg(feature = "cache")]
 mod cache {
     use std::sync::Arc;

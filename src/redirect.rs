@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderName, Request, Uri, header};
 use tower_http::follow_redirect::policy::{Action, Attempt, Policy};
 
-use crate::layer::Target;
+use crate::origin::Target;
 
 /// Takes the credentials off a request that is redirected to another origin, when the redirect layer
 /// is *below* the authorizing one.

@@ -7,7 +7,7 @@ use http::Uri;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::error::{AuthError, AuthErrorKind};
-use crate::layer::Target;
+use crate::origin::Target;
 
 /// The URL of an API: scheme, host, port if it is not the scheme's own, and a path if the API has one.
 ///

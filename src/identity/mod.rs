@@ -11,8 +11,14 @@ mod credentials;
 mod file;
 #[cfg(feature = "cache")]
 mod load;
+#[cfg(feature = "oauth")]
+pub mod oauth;
+#[cfg(feature = "cache")]
+mod runtime;
 mod source;
 mod token;
+#[cfg(feature = "oauth")]
+mod transport;
 
 #[cfg(feature = "cache")]
 pub use cache::{CacheStatus, Cached, CachedBuilder, CachedFuture};
@@ -24,3 +30,5 @@ pub use file::{ReadToken, TokenFile};
 pub use load::{Cacheable, Load};
 pub use source::{TokenFn, TokenFuture, TokenSource, token_fn};
 pub use token::{Token, TokenStyle};
+#[cfg(feature = "oauth")]
+pub use transport::Transport;

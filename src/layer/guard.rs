@@ -3,10 +3,10 @@
 use http::uri::{Authority, Uri};
 use http::{HeaderMap, HeaderName, header, request};
 
-use super::origin::{Target, parse_origin, port_of};
 use super::overrides::AuthOverride;
 use super::scope::{Reach, Scope};
 use crate::error::{AuthError, AuthErrorKind};
+use crate::origin::{Target, no_origin, parse_origin, port_of};
 
 /// What to do with a credential the request already carries where the layer would put its own.
 ///
@@ -312,13 +312,5 @@ pub(super) fn plain_text() -> AuthError {
         AuthErrorKind::PlainText,
         "the request goes over plain http, where anybody on the way could read the credential: use \
          https, or `Scope::allow_plain_http` if the network is encrypted by other means",
-    )
-}
-
-pub(super) fn no_origin() -> AuthError {
-    AuthError::new(
-        AuthErrorKind::Request,
-        "the request's URI does not say where it goes: use an absolute one \
-         (`https://host/path`), or give the layer a `default_origin`",
     )
 }

@@ -17,7 +17,6 @@ mod future;
 mod guard;
 mod hint;
 mod inspect;
-mod origin;
 mod overrides;
 mod peek;
 mod reject;
@@ -48,7 +47,3 @@ pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};
 pub(crate) use engine::Shared;
 #[cfg(feature = "amplify")]
 pub(crate) use guard::{Admission, Guard};
-#[cfg(feature = "amplify")]
-pub(crate) use origin::Origin;
-#[cfg(any(feature = "redirect", feature = "amplify"))]
-pub(crate) use origin::Target;

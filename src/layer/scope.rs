@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-use super::origin::{Origin, Target, ends_with_label, is_plain};
 use crate::error::{AuthError, AuthErrorKind};
+use crate::origin::{Origin, Target, ends_with_label, is_plain};
 
 /// The origins a credential may be sent to.
 ///
@@ -205,7 +205,7 @@ impl Scope {
     /// [`AuthErrorKind::Request`] if the URI does not say where it goes.
     pub fn covers(&self, uri: &Uri) -> Result<bool, AuthError> {
         let Some(target) = Target::of(uri)? else {
-            return Err(super::guard::no_origin());
+            return Err(crate::origin::no_origin());
         };
         match self.judge(&target) {
             Reach::Within => Ok(true),

@@ -11,7 +11,6 @@ use super::acquire::Acquire;
 use super::body::Buffer;
 use super::guard::{Admission, Existing, Guard, Resolved, has_header, keep_first};
 use super::hint::AuthHint;
-use super::origin::{Target, is_plain};
 use super::overrides::AuthOverride;
 use super::reject::{Attempt, Reason, Refusal, Skew, Skews, skew_that_matters};
 use super::scope::Scope;
@@ -19,6 +18,7 @@ use super::{Applied, AuthorizeLayer, Authorizer, Guarded, HeadOnly, Need, Scoped
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::{CredentialsSource, IntoCredentialsSource};
+use crate::origin::{Target, is_plain};
 use crate::payload::PayloadHash;
 use crate::query;
 use crate::sigv4::{

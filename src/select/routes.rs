@@ -8,7 +8,7 @@ use http::uri::Scheme;
 
 use crate::config::{Endpoint, has_dot_segment};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::layer::{Origin, Target};
+use crate::origin::{Origin, Target};
 use crate::suggest;
 use crate::words::has;
 

@@ -1,7 +1,7 @@
 //! A load under way: a tokio task of its own, and the answer that everybody who waits for it shares.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
@@ -18,6 +18,7 @@ use super::ledger::Handle;
 use super::slot::late;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
+use crate::identity::runtime::{no_runtime, timer};
 use crate::observe;
 
 /// The handle of a load.
@@ -218,26 +219,6 @@ impl<V> Future for LoadTask<V> {
             Err(_) => Err(Failure::RuntimeStopped),
         })
     }
-}
-
-fn no_runtime() -> AuthError {
-    AuthError::new(
-        AuthErrorKind::Configuration,
-        "`Cached` loads on a tokio task, and there is no tokio runtime here that runs: send the \
-         request from inside one",
-    )
-}
-
-/// A tokio timer. A runtime cannot be asked whether it has any: tokio panics over one that has none.
-pub(super) fn timer(after: Duration) -> Result<Pin<Box<Sleep>>, AuthError> {
-    runtime::Handle::try_current().map_err(|_| no_runtime())?;
-    catch_unwind(|| Box::pin(sleep(after))).map_err(|_| {
-        AuthError::new(
-            AuthErrorKind::Configuration,
-            "`Cached` needs the tokio runtime's timer: call `enable_time` or `enable_all` where the \
-             runtime is built",
-        )
-    })
 }
 
 /// The panic's text is not ours to repeat: it may hold anything.

@@ -11,11 +11,12 @@ use futures::FutureExt as _;
 use tokio::time::Sleep;
 
 use super::cached::State;
-use super::flight::{Failure, Flight, timer};
+use super::flight::{Failure, Flight};
 use super::slot::{Ticket, late};
 use crate::clock::{Moment, Monotonic};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
+use crate::identity::runtime::timer;
 use crate::observe;
 
 /// A pending value of a [`Cached`](crate::Cached) source.

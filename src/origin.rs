@@ -111,17 +111,17 @@ fn default_port(https: bool) -> u16 {
 /// A scheme, a host and a port, in a form that compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
-    pub(super) https: bool,
-    pub(super) host: Host,
-    pub(super) port: u16,
+    pub(crate) https: bool,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
     /// The authority as it was given.
-    pub(super) text: Box<str>,
+    pub(crate) text: Box<str>,
     /// Whether that is a name and nothing else.
-    pub(super) is_plain: bool,
+    pub(crate) is_plain: bool,
 }
 
 impl Origin {
-    pub(super) fn parse(text: &str) -> Result<Self, AuthError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, AuthError> {
         let uri = parse_origin(text)?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return Err(not_an_origin());
@@ -134,7 +134,7 @@ impl Origin {
     pub(crate) fn of(uri: &Uri) -> Result<Self, AuthError> {
         match (Target::of(uri)?, uri.authority()) {
             (Some(target), Some(authority)) => Ok(Self::new(&target, authority)),
-            _ => Err(super::guard::no_origin()),
+            _ => Err(no_origin()),
         }
     }
 
@@ -166,7 +166,7 @@ impl Origin {
         (self.https, &self.text)
     }
 
-    pub(super) fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         if self.https {
             Scheme::HTTPS
         } else {
@@ -204,9 +204,17 @@ fn not_an_origin() -> AuthError {
     )
 }
 
+pub(crate) fn no_origin() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Request,
+        "the request's URI does not say where it goes: use an absolute one \
+         (`https://host/path`), or give the layer a `default_origin`",
+    )
+}
+
 /// A host, in a form that compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Host {
+pub(crate) enum Host {
     Name(Box<str>),
     V6(Ipv6Addr),
 }
@@ -221,7 +229,7 @@ impl Host {
 
     /// Anything but the same name differs: a trailing dot, another spelling of an IPv4 address. A
     /// miss costs a credential that is not sent, a false hit would cost the credential.
-    pub(super) fn matches(&self, host: &str) -> bool {
+    pub(crate) fn matches(&self, host: &str) -> bool {
         match self {
             // Most requests spell it as it was given, and that is quicker to see.
             Self::Name(name) => **name == *host || name.eq_ignore_ascii_case(host),
@@ -229,14 +237,14 @@ impl Host {
         }
     }
 
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => is_loopback(name),
             Self::V6(address) => address.is_loopback(),
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Name(name) => name.to_string(),
             Self::V6(address) => format!("[{address}]"),
@@ -263,7 +271,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Whether `host` is `suffix` or lies below it.
-pub(super) fn ends_with_label(host: &str, suffix: &str) -> bool {
+pub(crate) fn ends_with_label(host: &str, suffix: &str) -> bool {
     let (host, suffix) = (host.as_bytes(), suffix.as_bytes());
     match host.len().checked_sub(suffix.len()) {
         None => false,

@@ -1,0 +1,74 @@
+//! What a sign-in brings.
+
+use std::fmt;
+
+use super::reply::TokenReply;
+use crate::identity::token::Token;
+use crate::secret::Secret;
+
+/// Which of a session's tokens is sent to the API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenKind {
+    /// The access token, which is what it is for. The default.
+    #[default]
+    Access,
+    /// The ID token, which some gateways ask for instead: API Gateway's Cognito authorizers without scopes
+    /// do.
+    Id,
+}
+
+/// What a provider issued when the user signed in: for
+/// [`RefreshToken::sign_in`](super::RefreshToken::sign_in), or to be used as they are.
+#[derive(Clone)]
+pub struct Tokens {
+    access: Token,
+    refresh: Option<Secret>,
+    id: Option<Token>,
+    scope: Option<String>,
+}
+
+impl Tokens {
+    /// The access token.
+    pub fn access_token(&self) -> &Token {
+        &self.access
+    }
+
+    /// The refresh token. Providers give one if the client may have it and asked for it, mostly by the scope
+    /// `offline_access`.
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh.as_ref()
+    }
+
+    /// The ID token, which is there if the scope `openid` was asked for.
+    pub fn id_token(&self) -> Option<&Token> {
+        self.id.as_ref()
+    }
+
+    /// The scope that was granted, if the provider says so. It may be less than what was asked for.
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+}
+
+impl From<TokenReply> for Tokens {
+    fn from(reply: TokenReply) -> Self {
+        Self {
+            access: reply.access,
+            refresh: reply.refresh,
+            id: reply.id,
+            scope: reply.scope,
+        }
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("access", &self.access)
+            .field("refresh", &self.refresh)
+            .field("id", &self.id)
+            .field("scope", &self.scope)
+            .finish()
+    }
+}
