@@ -73,6 +73,22 @@ fn stack() {
 }
 
 #[test]
+fn oidc_client_credentials() {
+    let mut example = example("oidc_client_credentials");
+    let out = run(&mut example, "10 × 200 OK, token requests so far: 2");
+    assert!(out.contains("answered invalid_client"), "{out}");
+}
+
+#[test]
+fn oidc_login() {
+    let out = run(&mut example("oidc_login"), "nobody is signed in");
+    assert!(
+        out.contains("You are signed in. This window can be closed."),
+        "{out}"
+    );
+}
+
+#[test]
 fn aws_config_without_an_environment() {
     let mut example = example("aws_config");
     run(

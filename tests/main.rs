@@ -46,6 +46,7 @@ mod smithy_js;
 
 // Identities.
 mod cache;
+mod oauth;
 mod token_file;
 
 // The configuration, and the layers it makes.

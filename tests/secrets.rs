@@ -26,7 +26,7 @@ use tower_client_auth::{
     PayloadHash, Scope, Secret, SigV4Layer, Token, TokenSource, token_fn,
 };
 
-use self::detector::{Detector, Output};
+pub(crate) use self::detector::{Detector, Output};
 use crate::support::{Recorder, promise};
 
 const API_KEY: &str = "da2-KeyInAHeader+/91c2=ab7Qx";

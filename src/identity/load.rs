@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::cache::CacheRef;
 use super::source::TokenSource;
 use super::token::Token;
 use crate::clock::{Deadline, Moment};
@@ -33,6 +34,10 @@ pub trait Load<V>: Send + Sync + sealed::Source<V> + 'static {
     fn must_finish(&self) -> bool {
         false
     }
+    #[doc(hidden)]
+    fn kept_by(&self, cache: CacheRef) {
+        let _ = cache;
+    }
 }
 
 impl<S> Load<Token> for S
@@ -50,6 +55,10 @@ where
 
     fn must_finish(&self) -> bool {
         TokenSource::must_finish(self)
+    }
+
+    fn kept_by(&self, cache: CacheRef) {
+        TokenSource::kept_by(self, cache);
     }
 }
 

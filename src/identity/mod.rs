@@ -21,6 +21,9 @@ mod token;
 mod transport;
 
 #[cfg(feature = "cache")]
+#[doc(hidden)]
+pub use cache::CacheRef;
+#[cfg(feature = "cache")]
 pub use cache::{CacheStatus, Cached, CachedBuilder, CachedFuture};
 #[cfg(feature = "sigv4")]
 pub use credentials::{CredentialsSource, IntoCredentialsSource};

@@ -66,6 +66,13 @@ pub trait TokenSource {
         false
     }
 
+    /// A cache keeps what this source hands out, for sources that know when that is no good any more.
+    #[cfg(feature = "cache")]
+    #[doc(hidden)]
+    fn kept_by(&self, cache: super::cache::CacheRef) {
+        let _ = cache;
+    }
+
     /// The server rejected `token`, so the next answer should be a different one.
     ///
     /// May be called several times with one token, and late, when a newer one is already there: a
@@ -105,6 +112,11 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
 
     fn must_finish(&self) -> bool {
         (**self).must_finish()
+    }
+
+    #[cfg(feature = "cache")]
+    fn kept_by(&self, cache: super::cache::CacheRef) {
+        (**self).kept_by(cache);
     }
 
     fn rejected(&self, token: &Token) {

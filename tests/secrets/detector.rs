@@ -16,13 +16,13 @@ struct Needle {
     text: String,
 }
 
-pub(super) struct Detector {
+pub(crate) struct Detector {
     needles: Vec<Needle>,
 }
 
 impl Detector {
     /// `secrets` are names and texts.
-    pub(super) fn new(secrets: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn new(secrets: &[(&'static str, &str)]) -> Self {
         let mut needles = Vec::new();
         for (secret, text) in secrets {
             assert!(text.len() > WINDOW && text.is_ascii(), "{secret}");
@@ -36,7 +36,7 @@ impl Detector {
     }
 
     /// What was found, each with the way it was written.
-    pub(super) fn hits(&self, output: &str) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn hits(&self, output: &str) -> Vec<(&'static str, &'static str)> {
         // Pretty-printed lists and wrapped lines are put back together.
         let squeezed: String = output.chars().filter(|c| !c.is_whitespace()).collect();
         let mut hits: Vec<_> = self
@@ -87,27 +87,27 @@ fn base64_core(engine: &impl base64::Engine, text: &[u8], before: usize) -> Stri
 
 /// All that was printed, traced and said in errors.
 #[derive(Clone, Default)]
-pub(super) struct Output(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Output(Arc<Mutex<Vec<u8>>>);
 
 impl Output {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    pub(super) fn line(&self, text: impl AsRef<[u8]>) {
+    pub(crate) fn line(&self, text: impl AsRef<[u8]>) {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.extend_from_slice(text.as_ref());
         bytes.push(b'\n');
     }
 
     /// Both ways to print a value for programmers.
-    pub(super) fn debug(&self, value: &dyn std::fmt::Debug) {
+    pub(crate) fn debug(&self, value: &dyn std::fmt::Debug) {
         self.line(format!("{value:?}\n{value:#?}"));
     }
 
     /// An error and everything below it, in every way it can be printed.
-    pub(super) fn error(&self, error: &(dyn std::error::Error + 'static)) {
+    pub(crate) fn error(&self, error: &(dyn std::error::Error + 'static)) {
         let mut next = Some(error);
         while let Some(error) = next {
             self.line(format!("{error}\n{error:#}"));
@@ -117,7 +117,7 @@ impl Output {
     }
 
     /// Writes every event and span of this thread down, those of dependencies too.
-    pub(super) fn trace(&self) -> tracing::subscriber::DefaultGuard {
+    pub(crate) fn trace(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_span_events(FmtSpan::FULL)

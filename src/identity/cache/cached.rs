@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::builder::CachedBuilder;
+use super::cache_ref::{CacheRef, Forget as _};
 use super::flight::Flight;
 use super::future::CachedFuture;
 use super::ledger::Handle as _;
@@ -201,13 +202,13 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     }
 
     pub(super) fn over(source: S, policy: Policy, clock: Clock) -> Self {
-        Self {
-            state: Arc::new(State {
-                source: Arc::new(source),
-                clock,
-                slot: Slot::new(policy),
-            }),
-        }
+        let state = Arc::new(State {
+            source: Arc::new(source),
+            clock,
+            slot: Slot::new(policy),
+        });
+        state.source.kept_by(CacheRef::new(&state));
+        Self { state }
     }
 
     /// Loads if there is nothing valid, and waits until there is: at start-up, so that the first
@@ -226,7 +227,7 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     ///
     /// What a source remembers by itself, another `Cached` for one, is not forgotten.
     pub fn invalidate(&self) {
-        self.state.slot.invalidate().iter().for_each(Flight::abort);
+        self.state.forget();
     }
 
     /// How the cache is doing, for dashboards and readiness probes. Starts nothing: see
@@ -287,6 +288,10 @@ impl<S: Load<Token>> TokenSource for Cached<S, Token> {
 
     fn must_finish(&self) -> bool {
         self.state.slot.policy().finish
+    }
+
+    fn kept_by(&self, cache: CacheRef) {
+        self.state.source.kept_by(cache);
     }
 
     fn rejected(&self, token: &Token) {

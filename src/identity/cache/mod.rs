@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cached    the type, over tokio: reads, loads, clones
+//!   cache_ref a cache, as its source knows it
 //!   future    a caller that waits
 //!   flight    a load on a task of its own
 //! builder   the numbers, as settings
@@ -13,6 +14,7 @@
 //! ```
 
 mod builder;
+mod cache_ref;
 mod cached;
 mod flight;
 mod future;
@@ -23,6 +25,7 @@ mod status;
 mod sync;
 
 pub use builder::CachedBuilder;
+pub use cache_ref::CacheRef;
 pub use cached::Cached;
 pub use future::CachedFuture;
 pub use status::CacheStatus;

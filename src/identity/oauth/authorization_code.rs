@@ -70,7 +70,7 @@ use crate::secret::Secret;
 /// # What it checks
 ///
 /// The `state` of what comes back, so that nobody can plant a code; its issuer where the provider names it
-/// ([RFC 9207]); of an ID token, which comes straight from the token endpoint, issuer, audience and nonce
+/// ([RFC 9207]); of an ID token, which comes straight from the token endpoint, issuer, audience, nonce and expiry
 /// ([OpenID Connect Core, section 3.1.3.7]).
 ///
 /// # What failures mean
@@ -273,7 +273,8 @@ impl AuthorizationRequest {
         if let Some(token) = &reply.id {
             let issuer = self.issuer.as_deref();
             let nonce = self.nonce.as_ref().map(|nonce| nonce.as_str());
-            id_token::check(token.expose(), issuer, self.client.id(), nonce)?;
+            let (id, now) = (self.client.id(), self.client.now());
+            id_token::check(token.expose(), issuer, id, nonce, now)?;
         }
         Ok(reply.into())
     }

@@ -26,7 +26,11 @@ pub struct LoopbackLogin {
     request: AuthorizationRequest,
     redirect_uri: RedirectUri,
     listeners: Vec<TcpListener>,
+    timeout: Duration,
 }
+
+/// How long a user takes at most: a port should not be listened on for ever.
+const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// Browsers open connections ahead of requests, and keep some of them.
 const MAX_CONNECTIONS: usize = 32;
@@ -47,7 +51,14 @@ impl LoopbackLogin {
             request,
             redirect_uri,
             listeners,
+            timeout: TIMEOUT,
         }
+    }
+
+    /// How long [`finish`](LoopbackLogin::finish) waits for the browser. 10 minutes by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// Where the user signs in.
@@ -55,14 +66,23 @@ impl LoopbackLogin {
         self.request.url()
     }
 
-    /// Waits for the browser, for as long as it takes: put a timeout around it. Then exchanges the code for tokens.
+    /// Waits for the browser, then exchanges the code for tokens.
     ///
     /// # Errors
     ///
     /// As in the table of [`AuthorizationCode`](super::AuthorizationCode). What has nothing to do with this login
     /// is answered with an error page, and waited on.
     pub async fn finish(self) -> Result<Tokens, AuthError> {
-        let code = self.wait().await?;
+        let limit = timer(self.timeout)?;
+        let code = match select(std::pin::pin!(self.wait()), limit).await {
+            Either::Left((code, _)) => code?,
+            Either::Right(_) => {
+                return Err(AuthError::new(
+                    AuthErrorKind::SignInRequired,
+                    "the browser did not come back in time: sign in again",
+                ));
+            }
+        };
         drop(self.listeners);
         self.request.exchange(code).await
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::client::OAuthClient;
 use super::error::Asked;
@@ -11,9 +12,9 @@ use super::options::{Options, option_setters};
 use super::reply::TokenReply;
 use super::store::RefreshTokenStore;
 use super::tokens::{TokenKind, Tokens};
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
-use crate::identity::cache::Cached;
+use crate::identity::cache::{CacheRef, Cached};
 use crate::identity::runtime::no_runtime;
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
@@ -73,7 +74,7 @@ use crate::secret::Secret;
 /// | the provider cannot be reached, is slow, answers 5xx, 429, or with something else than a token | transient | the session stays: it is asked again after a pause |
 /// | the store fails | transient | as above |
 /// | nobody has signed in | [`SignInRequired`] | |
-/// | `invalid_grant`: the session has ended, or was revoked | [`SignInRequired`] | the token stays stored, and is not sent again by this program |
+/// | `invalid_grant`: the session has ended, or was revoked | [`SignInRequired`] | the token stays stored, and is not sent again for five minutes |
 /// | `invalid_client`, `invalid_scope`, … | [`Source`](AuthErrorKind::Source) | the session stays: check the client's registration |
 ///
 /// [RFC 6749, section 6]: https://www.rfc-editor.org/rfc/rfc6749#section-6
@@ -92,16 +93,30 @@ pub struct RefreshToken {
 struct Session {
     store: Box<dyn RefreshTokenStore>,
     state: Mutex<State>,
+    /// What keeps tokens of this session.
+    caches: Mutex<Vec<CacheRef>>,
 }
 
 #[derive(Default)]
 struct State {
     /// Came with the sign-in, and has not been used.
     fresh: Option<Token>,
+    /// The token of a session that has no other.
+    only: Option<Token>,
     unsaved: Option<Unsaved>,
-    /// The refresh token that the provider does not take any more, and what it said.
-    ended: Option<(Secret, AuthError)>,
+    ended: Option<Ended>,
 }
+
+/// A refresh token that the provider does not take any more, and what it said.
+struct Ended {
+    token: Secret,
+    error: AuthError,
+    at: Monotonic,
+}
+
+/// For how long a provider is believed that a session has ended. Some say so of a token that another of their
+/// servers has only just issued, and a program that runs on should find out.
+const ENDED: Duration = Duration::from_secs(5 * 60);
 
 /// A refresh token that could not be saved, and the one in the store that it replaces.
 struct Unsaved {
@@ -120,6 +135,7 @@ impl OAuthClient {
             session: Arc::new(Session {
                 store: Box::new(store),
                 state: Mutex::default(),
+                caches: Mutex::default(),
             }),
         }
     }
@@ -150,9 +166,8 @@ impl RefreshToken {
         Cached::new(self)
     }
 
-    /// Stores what a sign-in brought, in place of an older session.
-    ///
-    /// A cache over this source keeps the older session's token: [`invalidate`](Cached::invalidate) it.
+    /// Stores what a sign-in brought, in place of an older session. Caches over this source forget the older
+    /// session's token.
     ///
     /// # Errors
     ///
@@ -172,12 +187,18 @@ impl RefreshToken {
         };
         *self.state() = State {
             fresh: fresh.cloned(),
+            only: match tokens.refresh_token() {
+                Some(_) => None,
+                None => fresh.cloned(),
+            },
             ..State::default()
         };
+        self.tell_caches();
         Ok(())
     }
 
-    /// Whether there is a session, as far as is known without asking the provider.
+    /// Whether there is a session, as far as is known without asking the provider. Only a token shows for
+    /// certain: [`Cached::prefetch`] is a [`SignInRequired`] error if the user has to sign in.
     ///
     /// # Errors
     ///
@@ -186,16 +207,17 @@ impl RefreshToken {
         let stored = self.load().await?;
         let state = self.state();
         Ok(match (&stored, &state.ended) {
-            (Some(stored), Some((ended, _))) => stored.expose() != ended.expose(),
+            (Some(stored), Some(ended)) => stored.expose() != ended.token.expose(),
             (Some(_), None) => true,
-            (None, _) => state.fresh.is_some(),
+            (None, _) => state.only.as_ref().is_some_and(|only| {
+                let over = only.has_expired(&Clock::system().moment());
+                !over
+            }),
         })
     }
 
-    /// Ends the session: forgets it here, and has the provider revoke the refresh token, if it is known to do
-    /// that ([RFC 7009]).
-    ///
-    /// A cache over this source keeps its token until it ends: [`invalidate`](Cached::invalidate) it.
+    /// Ends the session: forgets it here, caches over this source included, and has the provider revoke the
+    /// refresh token, if it is known to do that ([RFC 7009]).
     ///
     /// # Errors
     ///
@@ -209,6 +231,7 @@ impl RefreshToken {
         let stored = self.load().await?;
         store.clear(&self.key).await.map_err(store_failed)?;
         let state = std::mem::take(&mut *self.state());
+        self.tell_caches();
         drop(lock);
         match self.current(&state, stored) {
             Some(token) => self.revoke(&token).await,
@@ -237,6 +260,15 @@ impl RefreshToken {
         })
     }
 
+    fn tell_caches(&self) {
+        self.caches().iter().for_each(CacheRef::invalidate);
+    }
+
+    fn caches(&self) -> MutexGuard<'_, Vec<CacheRef>> {
+        let caches = self.session.caches.lock();
+        caches.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refreshes, whatever becomes of the caller.
     async fn refresh(self) -> Result<Token, AuthError> {
         let store = &self.session.store;
@@ -253,10 +285,11 @@ impl RefreshToken {
                      (most providers want the scope `offline_access` for one)",
                 ));
             };
-            if let Some((ended, error)) = &self.state().ended
-                && ended.expose() == current.expose()
+            if let Some(ended) = &self.state().ended
+                && ended.token.expose() == current.expose()
+                && Monotonic::now().since(ended.at) < ENDED
             {
-                return Err(error.clone());
+                return Err(ended.error.clone());
             }
             match self.ask(&current).await {
                 Ok(reply) => {
@@ -271,7 +304,11 @@ impl RefreshToken {
                         None => true,
                     };
                     if !differs || second {
-                        self.state().ended = Some((current, error.clone()));
+                        self.state().ended = Some(Ended {
+                            token: current,
+                            error: error.clone(),
+                            at: Monotonic::now(),
+                        });
                         return Err(error);
                     }
                     (stored, second) = (newer, true);
@@ -377,6 +414,12 @@ impl TokenSource for RefreshToken {
 
     fn must_finish(&self) -> bool {
         true
+    }
+
+    fn kept_by(&self, cache: CacheRef) {
+        let mut caches = self.caches();
+        caches.retain(|cache| !cache.is_gone());
+        caches.push(cache);
     }
 }
 

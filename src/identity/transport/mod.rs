@@ -187,7 +187,10 @@ impl Failure {
                     format!("{what} was not asked: the transport's own authorization failed"),
                 )
                 .with_source(error),
-                _ => AuthError::passing(format!("{what} could not be reached")).with_source(error),
+                _ => AuthError::passing(format!(
+                    "{what} could not be reached, or the connection broke"
+                ))
+                .with_source(error),
             },
             Self::TooLong(limit) => AuthError::passing(format!(
                 "{what} sent more than {limit} bytes, which no such answer has: the rest was not read"

@@ -1,0 +1,448 @@
+//! Sessions: no refresh token is used twice, none is lost, and nobody is signed out by a network.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures::future::join_all;
+use http::StatusCode;
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+use tower_client_auth::oauth::{
+    FileStore, MemoryStore, RefreshToken, RefreshTokenStore, StoreFuture, TokenKind,
+};
+use tower_client_auth::{AuthErrorKind, BoxError, Secret, TokenSource};
+
+use super::issuer::{CLIENT, FAULTS, ISSUER, Issuer, SECOND, json_response, refusal};
+use super::store::folder;
+use crate::support::promise;
+
+fn key() -> String {
+    format!("{ISSUER} {CLIENT}")
+}
+
+async fn signed_in(issuer: &Issuer) -> MemoryStore {
+    let store = MemoryStore::new();
+    let token = Secret::new(issuer.session());
+    store.save(&key(), &token).await.expect("saved");
+    store
+}
+
+/// An issuer that rotates.
+fn strict() -> Issuer {
+    let issuer = Issuer::default();
+    issuer.rotates();
+    issuer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_rotates_a_token_and_never_uses_one_twice() {
+    // Without a cache each of them refreshes.
+    let issuer = strict();
+    let session = issuer.client().refresh_token(signed_in(&issuer).await);
+    for _ in 0..50 {
+        let crowd = (0..100).map(|_| session.token());
+        for answer in join_all(crowd).await {
+            answer.expect("a token");
+        }
+    }
+    assert_eq!(issuer.forms().len(), 5_000);
+    assert!(!issuer.has_revoked());
+    // With one, one of them does.
+    let issuer = strict();
+    issuer.lifetime(60);
+    let session = issuer
+        .client()
+        .refresh_token(signed_in(&issuer).await)
+        .cached();
+    let mut rotations = 0;
+    while rotations < 50 {
+        let crowd = (0..100).map(|_| session.token());
+        for answer in join_all(crowd).await {
+            answer.expect("a token");
+        }
+        sleep(20 * SECOND).await;
+        rotations = issuer.forms().len();
+    }
+    assert!(!issuer.has_revoked());
+    promise(
+        4,
+        format!("100 callers over {rotations} rotations: each refresh token used once"),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_takes_no_token_along() {
+    let issuer = strict();
+    let session = issuer.client().refresh_token(signed_in(&issuer).await);
+    for _ in 0..200 {
+        // Dropped at once, after a first poll, or after all of it.
+        drop(session.token());
+        drop(futures::FutureExt::now_or_never(session.token()));
+        drop(timeout(SECOND, session.token()).await);
+    }
+    // What is under way comes to its end.
+    sleep(SECOND).await;
+    session.token().await.expect("a token");
+    assert!(!issuer.has_revoked());
+}
+
+#[tokio::test]
+async fn sources_that_share_a_file_never_use_a_token_twice() {
+    let issuer = strict();
+    let folder = folder("shared");
+    let path = folder.join("sessions.json");
+    let token = Secret::new(issuer.session());
+    FileStore::new(&path)
+        .save(&key(), &token)
+        .await
+        .expect("saved");
+    // Each with a store of its own, as programs have.
+    let programs: Vec<_> = (0..8)
+        .map(|_| issuer.client().refresh_token(FileStore::new(&path)))
+        .collect();
+    for _ in 0..5 {
+        let crowd = programs
+            .iter()
+            .flat_map(|program| (0..3).map(|_| program.token()));
+        for answer in join_all(crowd).await {
+            answer.expect("a token");
+        }
+    }
+    assert_eq!(issuer.forms().len(), 120);
+    assert!(!issuer.has_revoked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_signs_nobody_out() {
+    let mut outages = 0;
+    for fault in FAULTS {
+        let issuer = strict();
+        let session = issuer.client().refresh_token(signed_in(&issuer).await);
+        session.token().await.expect("a token");
+        issuer.fails(fault, Instant::now() + 1_000 * SECOND);
+        for _ in 0..10 {
+            let error = session.token().await.expect_err("an outage");
+            assert!(error.is_transient(), "{fault:?}: {error}");
+            assert!(session.is_signed_in().await.expect("a store"), "{fault:?}");
+        }
+        sleep(1_000 * SECOND).await;
+        session.token().await.expect("a token");
+        outages += 1;
+    }
+    promise(
+        9,
+        format!("{outages} kinds of outage: nobody is signed out"),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_ended_is_not_asked_for_again() {
+    let issuer = strict();
+    let store = signed_in(&issuer).await;
+    let session = issuer.client().refresh_token(store.clone());
+    session.token().await.expect("a token");
+    issuer.answers(refusal(StatusCode::BAD_REQUEST, "invalid_grant"));
+    let before = issuer.exchanges();
+    for _ in 0..100 {
+        let error = session.token().await.expect_err("over");
+        assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+        assert!(!error.is_transient());
+        assert!(error.to_string().contains("sign in again"), "{error}");
+    }
+    assert_eq!(issuer.exchanges() - before, 1, "a dead token is sent once");
+    assert!(!session.is_signed_in().await.expect("a store"));
+    // Another program has signed in.
+    let token = Secret::new(issuer.session());
+    store.save(&key(), &token).await.expect("saved");
+    assert!(session.is_signed_in().await.expect("a store"));
+    session.token().await.expect("a token");
+    // A provider that was mistaken is asked again in a while.
+    issuer.answers(refusal(StatusCode::BAD_REQUEST, "invalid_grant"));
+    session.token().await.expect_err("over, it says");
+    sleep(301 * SECOND).await;
+    session.token().await.expect("a token");
+}
+
+/// Somebody else refreshes between this program's reading and its sending: a store without a lock.
+#[tokio::test(start_paused = true)]
+async fn a_store_without_a_lock_is_read_again_before_giving_up() {
+    let issuer = strict();
+    let racing = Racing::default();
+    let session = issuer.client().refresh_token(racing.clone());
+    let (stale, fresh) = (Secret::new("stale"), Secret::new(issuer.session()));
+    racing.save(&key(), &stale).await.expect("saved");
+    // The first to read it gets the stale one, and from then on the fresh one is there.
+    *racing.0.next.lock().expect("no panic") = Some(fresh);
+    session.token().await.expect("a token");
+    assert_eq!(issuer.forms().len(), 2);
+}
+
+#[derive(Clone, Default)]
+struct Racing(Arc<Race>);
+
+#[derive(Default)]
+struct Race {
+    tokens: Mutex<HashMap<String, Secret>>,
+    next: Mutex<Option<Secret>>,
+    full: AtomicBool,
+}
+
+impl RefreshTokenStore for Racing {
+    fn load<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Option<Secret>> {
+        Box::pin(async move {
+            let mut tokens = self.0.tokens.lock().expect("no panic");
+            let found = tokens.get(key).cloned();
+            if let Some(next) = self.0.next.lock().expect("no panic").take() {
+                tokens.insert(key.to_owned(), next);
+            }
+            Ok(found)
+        })
+    }
+
+    fn save<'a>(&'a self, key: &'a str, token: &'a Secret) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            if self.0.full.load(Ordering::SeqCst) {
+                return Err("the disk is full".into());
+            }
+            let mut tokens = self.0.tokens.lock().expect("no panic");
+            tokens.insert(key.to_owned(), token.clone());
+            Ok(())
+        })
+    }
+
+    fn clear<'a>(&'a self, key: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.0.tokens.lock().expect("no panic").remove(key);
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_loses_no_session() {
+    let issuer = strict();
+    let disk = Racing::default();
+    let session = issuer.client().refresh_token(disk.clone());
+    let first = issuer.session();
+    disk.save(&key(), &Secret::new(&*first))
+        .await
+        .expect("saved");
+    disk.0.full.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        session
+            .token()
+            .await
+            .expect("a token, from a refresh token in memory");
+    }
+    disk.0.full.store(false, Ordering::SeqCst);
+    session.token().await.expect("a token");
+    assert!(!issuer.has_revoked());
+    let stored = disk.load(&key()).await.expect("a store").expect("a token");
+    assert_ne!(stored.expose(), first);
+    // It is the one that counts, for another program too.
+    let other = issuer.client().refresh_token(disk);
+    other.token().await.expect("a token");
+    session.token().await.expect("a token");
+    assert!(!issuer.has_revoked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_no_reason_to_sign_in() {
+    struct Broken;
+    impl RefreshTokenStore for Broken {
+        fn load<'a>(&'a self, _: &'a str) -> StoreFuture<'a, Option<Secret>> {
+            Box::pin(async { Err(BoxError::from("no keyring")) })
+        }
+        fn save<'a>(&'a self, _: &'a str, _: &'a Secret) -> StoreFuture<'a, ()> {
+            Box::pin(async { panic!("a bug") })
+        }
+        fn clear<'a>(&'a self, _: &'a str) -> StoreFuture<'a, ()> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+    let issuer = strict();
+    let session = issuer.client().refresh_token(Broken);
+    let error = session.token().await.expect_err("no store");
+    assert_eq!(
+        (error.kind(), error.is_transient()),
+        (AuthErrorKind::Source, true)
+    );
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), "no keyring");
+    session.is_signed_in().await.expect_err("nobody knows");
+    assert_eq!(issuer.exchanges(), 0);
+}
+
+async fn tokens(issuer: &Issuer) -> tower_client_auth::oauth::Tokens {
+    let login = issuer
+        .client()
+        .device_authorization()
+        .begin()
+        .await
+        .expect("a login");
+    login.finish().await.expect("tokens")
+}
+
+#[tokio::test(start_paused = true)]
+async fn signing_in_and_out_is_seen_by_all_clones() {
+    let issuer = strict();
+    let session = issuer.client().refresh_token(MemoryStore::new());
+    let clone = session.clone();
+    let error = clone.token().await.expect_err("nobody");
+    assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+    assert!(error.to_string().contains("offline_access"), "{error}");
+    assert!(!clone.is_signed_in().await.expect("a store"));
+
+    let signed_in = tokens(&issuer).await;
+    session.sign_in(&signed_in).await.expect("signed in");
+    assert!(clone.is_signed_in().await.expect("a store"));
+    // What came with the sign-in is used, once.
+    let before = issuer.exchanges();
+    let first = clone.token().await.expect("a token");
+    assert!(first.is_same(signed_in.access_token()));
+    assert_eq!(issuer.exchanges(), before);
+    let second = session.token().await.expect("a token");
+    assert!(!second.is_same(&first));
+
+    issuer.answers(json_response(StatusCode::OK, &json!({})));
+    session.sign_out().await.expect("signed out");
+    let revoked = issuer.forms().pop().expect("a form");
+    assert_eq!(revoked["token_type_hint"], "refresh_token");
+    assert_ne!(
+        &revoked["token"],
+        signed_in.refresh_token().expect("one").expose()
+    );
+    let error = clone.token().await.expect_err("nobody");
+    assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+
+    // The provider cannot be told: signed out here all the same.
+    session
+        .sign_in(&tokens(&issuer).await)
+        .await
+        .expect("signed in");
+    issuer.answers(refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+    ));
+    let error = session.sign_out().await.expect_err("not told");
+    assert!(error.to_string().starts_with("signed out here"), "{error}");
+    assert!(!session.is_signed_in().await.expect("a store"));
+    session.sign_out().await.expect("nobody to sign out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_without_a_refresh_token_lasts_as_long_as_its_token() {
+    let issuer = strict();
+    let session = issuer.client().refresh_token(MemoryStore::new());
+    issuer.answers(json_response(
+        StatusCode::OK,
+        &json!({ "access_token": "short", "expires_in": 60, "token_type": "Bearer" }),
+    ));
+    let login = {
+        let device = json!({
+            "device_code": "d", "user_code": "U", "verification_uri": "https://login.example.com/device",
+        });
+        issuer.answers(json_response(StatusCode::OK, &device));
+        issuer.answers(json_response(StatusCode::OK, &super::issuer::metadata()));
+        issuer
+            .client()
+            .device_authorization()
+            .begin()
+            .await
+            .expect("a login")
+    };
+    session
+        .sign_in(&login.finish().await.expect("tokens"))
+        .await
+        .expect("signed in");
+    assert!(session.is_signed_in().await.expect("a store"));
+    let cached = session.clone().cached();
+    assert_eq!(cached.token().await.expect("a token").expose(), "short");
+    assert!(
+        session.is_signed_in().await.expect("a store"),
+        "though it is in use"
+    );
+    sleep(61 * SECOND).await;
+    let error = cached.token().await.expect_err("over");
+    assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+    assert!(!session.is_signed_in().await.expect("a store"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn caches_hear_of_it() {
+    let issuer = strict();
+    let session = issuer.client().refresh_token(MemoryStore::new());
+    let caches = [
+        session.clone().cached(),
+        tower_client_auth::Cached::builder(session.clone())
+            .build()
+            .expect("a cache"),
+    ];
+    for cache in &caches {
+        // A refusal that is held, too.
+        let error = cache.token().await.expect_err("nobody");
+        assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+    }
+    let mut before = Vec::new();
+    for _ in 0..3 {
+        session
+            .sign_in(&tokens(&issuer).await)
+            .await
+            .expect("signed in");
+        for cache in &caches {
+            let token = cache.token().await.expect("at once");
+            assert!(
+                before
+                    .iter()
+                    .all(|old: &tower_client_auth::Token| !old.is_same(&token))
+            );
+            before.push(token);
+        }
+    }
+    issuer.answers(json_response(StatusCode::OK, &json!({})));
+    session.sign_out().await.expect("signed out");
+    for cache in &caches {
+        let error = cache.token().await.expect_err("nobody");
+        assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_and_clients_do_not_share_a_token() {
+    let issuer = strict();
+    let store = MemoryStore::new();
+    let session = |name: Option<&str>| -> RefreshToken {
+        let session = issuer.client().refresh_token(store.clone());
+        match name {
+            Some(name) => session.account(name),
+            None => session,
+        }
+    };
+    session(Some("alice"))
+        .sign_in(&tokens(&issuer).await)
+        .await
+        .expect("signed in");
+    session(Some("alice")).token().await.expect("a token");
+    for stranger in [session(None), session(Some("bob"))] {
+        let error = stranger.token().await.expect_err("nobody");
+        assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_id_token_is_sent_if_that_is_wanted() {
+    let issuer = Issuer::default();
+    let session = issuer
+        .client()
+        .refresh_token(signed_in(&issuer).await)
+        .send(TokenKind::Id);
+    issuer.answers(json_response(
+        StatusCode::OK,
+        &json!({ "access_token": "a", "id_token": "i" }),
+    ));
+    issuer.answers(json_response(StatusCode::OK, &super::issuer::metadata()));
+    assert_eq!(session.token().await.expect("a token").expose(), "i");
+    let error = session.token().await.expect_err("none came");
+    assert!(error.to_string().contains("openid"), "{error}");
+}
