@@ -13,14 +13,14 @@ use futures::future::join_all;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use tower::{Layer, ServiceExt};
+use tower::{ServiceBuilder, ServiceExt};
 use tower_client_auth::oauth::{
     AuthorizationRequest, FileStore, MemoryStore, OAuthClient, OAuthError, PrivateKey, Provider,
     RefreshTokenStore, TokenType,
 };
 use tower_client_auth::{
-    AuthError, AuthErrorKind, BearerTokenLayer, Cached, Clock, Secret, Token, TokenSource,
-    Transport,
+    AuthError, AuthErrorKind, BearerTokenLayer, Cached, Clock, CloneBody, Secret, Token,
+    TokenSource, Transport,
 };
 
 use super::store::folder;
@@ -109,11 +109,13 @@ impl Oidc {
         source: S,
     ) -> Result<StatusCode, AuthError> {
         let layer = BearerTokenLayer::new(&*self.origin, source).expect("a layer");
-        let service = layer.layer(loopback::client(Http::One, None));
+        // The provider counts in whole seconds: tokens end up to one sooner than they say.
+        let service = ServiceBuilder::new()
+            .layer(layer.retry_rejected(CloneBody))
+            .map_request(|request: Request<Full<Bytes>>| request.map(BodyExt::boxed))
+            .service(loopback::client(Http::One, None));
         let request = Request::get(format!("{}/resource", self.origin));
-        let request = request
-            .body(Full::<Bytes>::default().boxed())
-            .expect("a request");
+        let request = request.body(Full::<Bytes>::default()).expect("a request");
         match service.oneshot(request).await {
             Ok(response) => Ok(response.status()),
             Err(error) => Err(AuthError::find(error.as_ref()).expect("ours").clone()),

@@ -159,7 +159,7 @@ fn whatever_a_provider_says_is_an_answer() {
         .expect("no panic");
     let [all, good, transient, other] = counts.into_inner();
     assert!(
-        good > all / 20 && transient > all / 10 && other > all / 20,
+        good > all / 50 && transient > all / 10 && other > all / 20,
         "{good} {transient} {other}"
     );
     promise(

@@ -98,7 +98,8 @@ impl Rejections {
             self.number = number;
             self.in_a_row = match soon {
                 true => self.in_a_row.saturating_add(1),
-                false => 1,
+                // It worked, and so may the next one: if that is revoked in turn, it need not stay.
+                false => 0,
             };
         }
     }

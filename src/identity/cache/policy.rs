@@ -263,8 +263,12 @@ impl Policy {
         }
     }
 
-    /// How long the next credential stays, after the `nth` in a row that never worked.
+    /// How long the next credential stays, after the `nth` in a row that never worked. The one after a
+    /// credential that did is the 0th.
     pub(super) fn rejected(&self, nth: u32, life: Option<Duration>) -> Duration {
+        if nth == 0 {
+            return Duration::ZERO;
+        }
         let hold = delay(self.rejected_hold, nth);
         match life {
             // One that is served past its end has none left to go by.

@@ -111,7 +111,7 @@ mod tests {
                 "client",
             ),
             (
-                r#"{"iss":"https://a","aud":["you","me"],"azp":"you","nonce":"n"}"#,
+                r#"{"iss":"https://a","aud":["you","me"],"azp":"you","nonce":"n","exp":2000}"#,
                 "client",
             ),
             (
