@@ -22,3 +22,5 @@ mod requests;
 mod spills;
 #[path = "oauth/store.rs"]
 mod store;
+#[path = "oauth/wire.rs"]
+mod wire;

@@ -375,7 +375,10 @@ fn what_replaces_a_rejected_value_stays_for_longer_and_longer() {
         world.pass(LONG);
         assert!(rejects(&world), "it worked until now");
         land_another(&world);
-        assert!(rejects(&world), "one that replaces what worked may be no good by itself");
+        assert!(
+            rejects(&world),
+            "one that replaces what worked may be no good by itself"
+        );
         land_another(&world);
         assert!(!rejects(&world), "at once");
         world.pass(5 * SECOND / 4);
