@@ -117,7 +117,7 @@
 //! | `metrics` | | the same as numbers, through the facade `metrics`: see [`guide::observability`] |
 //! | `test-util` | | [`ManualClock`]; lives are then counted by tokio's clock, which tests can pause |
 //!
-//! API keys and bearer tokens need no feature. No feature picks an HTTP client.
+//! API keys and bearer tokens need no feature. No feature picks the HTTP client that layers are on.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for ApiKind {
 
 /// Who signs users in, and gives out AWS credentials.
 ///
-/// This crate signs nobody in: these are for a program's own token sources.
+/// This crate does not sign users in at a user pool: these are for a program's own token sources.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

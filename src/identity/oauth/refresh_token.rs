@@ -128,7 +128,7 @@ impl OAuthClient {
     /// Tokens of the user whose refresh token is in `store`, or will be once the user has signed in.
     pub fn refresh_token(&self, store: impl RefreshTokenStore) -> RefreshToken {
         RefreshToken {
-            key: format!("{} {}", self.provider().id(), self.id()),
+            key: key(&self.provider().id(), &[self.id()]),
             client: self.clone(),
             options: Options::default(),
             kind: TokenKind::default(),
@@ -147,11 +147,7 @@ impl RefreshToken {
     /// Which account's session it is, for programs that hold several with one client. Call it before anything
     /// else.
     pub fn account(mut self, name: &str) -> Self {
-        self.key = format!(
-            "{} {} {name}",
-            self.client.provider().id(),
-            self.client.id()
-        );
+        self.key = key(&self.client.provider().id(), &[self.client.id(), name]);
         self
     }
 
@@ -198,7 +194,8 @@ impl RefreshToken {
     }
 
     /// Whether there is a session, as far as is known without asking the provider. Only a token shows for
-    /// certain: [`Cached::prefetch`] is a [`SignInRequired`] error if the user has to sign in.
+    /// certain: [`Cached::prefetch`] is an [`AuthErrorKind::SignInRequired`] error if the user has
+    /// to sign in.
     ///
     /// # Errors
     ///
@@ -431,6 +428,16 @@ impl fmt::Debug for RefreshToken {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
+}
+
+/// What a session is kept under: names with what is odd about them encoded, so that no two keys are alike.
+fn key(provider: &str, names: &[&str]) -> String {
+    let mut key = provider.to_owned();
+    for name in names {
+        key.push(' ');
+        key.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+    }
+    key
 }
 
 /// What a store says is its own, unless it is one of ours.
