@@ -51,6 +51,7 @@ use tower_client_auth::BoxError;
 /// | 32 | no signature is made with a stale key |
 /// | 33 | memory is bounded |
 /// | 34 | a failed authorization leaves nothing half done |
+/// | 35 | no refresh token is used twice, and none is lost |
 pub(crate) fn promise(number: u32, figure: impl Display) {
     println!("promise {number}: {figure}");
 }

@@ -90,6 +90,71 @@ fn freed_memory_holds_no_secret() {
     }
 }
 
+/// Forms and replies are made of secrets: of what goes through the crate's hands nothing is left.
+#[cfg(feature = "oauth")]
+#[test]
+fn what_goes_to_a_provider_and_comes_from_it_is_wiped() {
+    use tower_client_auth::Transport;
+    use tower_client_auth::oauth::{MemoryStore, OAuthClient, Provider, RefreshTokenStore as _};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    // In frames, so that the reply has to be put together.
+    let reply = format!(
+        r#"{{"x":"{}","access_token":"{TEXT}","refresh_token":"{TEXT}+"}}"#,
+        "y".repeat(20_000)
+    );
+    let reply: &'static str = reply.leak();
+    let client = service_fn(move |request: Request<Full<Bytes>>| async move {
+        request.into_body().collect().await?;
+        let frames = reply.as_bytes().chunks(1_000);
+        let frames =
+            frames.map(|frame| Ok::<_, Infallible>(Frame::data(Bytes::from_static(frame))));
+        let body = http_body_util::StreamBody::new(futures::stream::iter(frames));
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let provider = Provider::new("https://login.example.com/token", Transport::new(client));
+    let client = OAuthClient::new(provider.expect("a provider"), "tests").secret_in_body(TEXT);
+    let store = MemoryStore::new();
+    let token = Secret::new(TEXT);
+    let saved = store.save("https://login.example.com/token tests", &token);
+    runtime.block_on(saved).expect("saved");
+    let own = client.client_credentials().parameter("more", TEXT);
+    let session = client.refresh_token(store);
+    let exchange =
+        client.token_exchange(Token::from(TEXT), tower_client_auth::oauth::TokenType::Jwt);
+    let mut exchanges = 0;
+    for text in [TEXT, ENCODED] {
+        for _ in 0..3 {
+            for (what, copies) in [
+                (
+                    "client_credentials",
+                    spilled(text, || runtime.block_on(own.token()).expect("a token")),
+                ),
+                (
+                    "refresh_token",
+                    spilled(text, || runtime.block_on(session.token()).expect("a token")),
+                ),
+                (
+                    "token exchange",
+                    spilled(text, || {
+                        runtime.block_on(exchange.token()).expect("a token")
+                    }),
+                ),
+            ] {
+                assert_eq!(copies, 0, "{what}");
+                exchanges += 1;
+            }
+        }
+    }
+    promise(
+        27,
+        format!("{exchanges} token requests, no copy of a secret in freed memory"),
+    );
+}
+
 /// A buffer that grows leaves a copy behind. The one a signature is computed over must therefore be
 /// large enough from the start, whatever the request is made of.
 #[test]

@@ -66,7 +66,7 @@ async fn a_crowd_rotates_a_token_and_never_uses_one_twice() {
     }
     assert!(!issuer.has_revoked());
     promise(
-        4,
+        35,
         format!("100 callers over {rotations} rotations: each refresh token used once"),
     );
 }

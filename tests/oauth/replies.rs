@@ -88,9 +88,19 @@ fn bodies() -> impl Strategy<Value = String> {
 
 #[test]
 fn whatever_a_provider_says_is_an_answer() {
+    answers(100_000);
+}
+
+#[test]
+#[ignore = "a soak"]
+fn whatever_a_provider_says_is_an_answer_soak() {
+    answers(10_000_000);
+}
+
+fn answers(cases: u32) {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]);
     let config = Config {
-        cases: 100_000,
+        cases,
         failure_persistence: None,
         ..Config::default()
     };
