@@ -26,6 +26,13 @@ async fn the_document_is_asked_for_once_a_day() {
     sleep(25 * 3600 * SECOND).await;
     issuer.answers(text(StatusCode::BAD_GATEWAY, "text/plain", "down"));
     client.client_credentials().token().await.expect("a token");
+    // And asked for again before long.
+    let before = issuer.exchanges();
+    sleep(301 * SECOND).await;
+    for _ in 0..2 {
+        client.client_credentials().token().await.expect("a token");
+    }
+    assert_eq!(issuer.exchanges() - before, 3);
 }
 
 #[tokio::test]
@@ -66,6 +73,14 @@ async fn a_provider_speaks_for_itself_only() {
             json!({ "device_authorization_endpoint": "" }),
             "device_authorization_endpoint",
         ),
+        (
+            json!({ "authorization_endpoint": "https://login.example.com/\u{9b}31m" }),
+            "authorization_endpoint",
+        ),
+        (
+            json!({ "authorization_endpoint": "https://login.example.com/?a=`id`" }),
+            "authorization_endpoint",
+        ),
     ] {
         let issuer = Issuer::default();
         let mut document = metadata();
@@ -94,7 +109,6 @@ async fn a_provider_speaks_for_itself_only() {
 
 #[tokio::test]
 async fn both_well_known_places_are_looked_at() {
-    let issuer = Issuer::default();
     let recorder = Recorder::answering(move |number, seen| match (number, seen.head.uri.path()) {
         (0, _) => response(StatusCode::NOT_FOUND, "{}"),
         (1, "/.well-known/oauth-authorization-server/tenant") => {
@@ -134,7 +148,26 @@ async fn both_well_known_places_are_looked_at() {
     assert!(!error.is_transient());
     assert!(error.to_string().contains("check the issuer"), "{error}");
     assert_eq!(nowhere.seen().len(), 2);
-    drop(issuer);
+    // A server that knows no such path may say so in other words, and so may a firewall.
+    for status in [StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN] {
+        let odd = Recorder::answering(move |number, _| match number {
+            0 => response(status, "<no/>"),
+            1 => response(StatusCode::OK, &metadata().to_string()),
+            _ => response(StatusCode::OK, r#"{"access_token":"t"}"#),
+        });
+        let provider = Provider::discover(super::issuer::ISSUER, Transport::new(odd));
+        let client = OAuthClient::new(provider.expect("a provider"), CLIENT);
+        client.client_credentials().token().await.expect("a token");
+        let firewall = Recorder::answering(move |_, _| response(status, "<no/>"));
+        let provider = Provider::discover(super::issuer::ISSUER, Transport::new(firewall));
+        let client = OAuthClient::new(provider.expect("a provider"), CLIENT);
+        let error = client
+            .client_credentials()
+            .token()
+            .await
+            .expect_err("no document");
+        assert!(error.is_transient(), "{error}");
+    }
 }
 
 fn response(status: StatusCode, body: &str) -> http::Response<http_body_util::Full<bytes::Bytes>> {

@@ -112,6 +112,9 @@ struct State {
     forms: Vec<HashMap<String, String>>,
     lifetime: Option<u64>,
     rotates: bool,
+    /// Whether a token may be used twice, as providers with a grace period allow.
+    is_graceful: bool,
+    loses_next: bool,
 }
 
 impl Issuer {
@@ -135,6 +138,16 @@ impl Issuer {
 
     pub(super) fn rotates(&self) {
         self.state().rotates = true;
+    }
+
+    /// Takes refresh tokens that have been used already.
+    pub(super) fn is_graceful(&self) {
+        self.state().is_graceful = true;
+    }
+
+    /// Grants the next request, and the answer gets lost.
+    pub(super) fn loses_next(&self) {
+        self.state().loses_next = true;
     }
 
     /// A refresh token, as if a user had signed in.
@@ -178,6 +191,8 @@ impl Issuer {
 
     async fn exchange(self, request: Request<Full<Bytes>>) -> Answer {
         self.shared.exchanges.fetch_add(1, Ordering::SeqCst);
+        // Like a network: nothing is there at once.
+        tokio::task::yield_now().await;
         let (head, body) = request.into_parts();
         let body = body
             .collect()
@@ -223,8 +238,12 @@ impl Issuer {
             "/token" => json!({ "access_token": format!("{CANARY}lost"), "token_type": "Bearer" }),
             _ => return Ok(text(StatusCode::NOT_FOUND, "text/plain", "not found")),
         };
+        // And what was granted is on its way for a while.
+        tokio::task::yield_now().await;
+        let is_lost = std::mem::take(&mut self.state().loses_next);
         match fault {
             Some(fault) => fault.strike(&reply.to_string()).await,
+            None if is_lost => Err(io::Error::from(ErrorKind::ConnectionReset).into()),
             None => Ok(json_response(StatusCode::OK, &reply)),
         }
     }
@@ -239,7 +258,8 @@ impl Issuer {
                 reply["refresh_token"] = state.new_session().into();
             }
             "refresh_token" => {
-                let rotates = state.rotates;
+                let rotates = state.rotates && !state.is_graceful;
+                let is_graceful = state.is_graceful;
                 match state.sessions.get_mut(field("refresh_token")) {
                     Some(used) if !*used => *used = rotates,
                     Some(_) => {
@@ -251,7 +271,7 @@ impl Issuer {
                 if state.revoked {
                     return Err("invalid_grant");
                 }
-                if rotates {
+                if rotates || is_graceful {
                     reply["refresh_token"] = state.new_session().into();
                 }
             }

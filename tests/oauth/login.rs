@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_client_auth::oauth::{AuthorizationRequest, LoopbackLogin, OAuthClient, Provider};
-use tower_client_auth::{AuthError, AuthErrorKind};
+use tower_client_auth::{AuthError, AuthErrorKind, Secret};
 
 use super::issuer::{CANARY, CLIENT, FAULTS, ISSUER, Issuer, SECOND, json_response, metadata};
 
@@ -130,6 +130,34 @@ async fn only_the_answer_to_this_login_is_taken() {
             .finish(&format!("/callback?code=c&state={state}{answer}"))
             .await;
         assert_eq!(done.is_ok(), is_good, "{done:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_can_be_put_away() {
+    let issuer = Issuer::default();
+    let login = begin(&issuer, "read").await;
+    let (url, state) = (login.url().to_owned(), login.state().to_owned());
+    assert_eq!(query(&url)["state"], state);
+    let put_away = login.to_secret();
+    drop(login);
+    let resumed = issuer.client().authorization_code().resume(&put_away);
+    let resumed = resumed.expect("a login");
+    assert_eq!(resumed.url(), url);
+    // A stray visit leaves it as it is.
+    let stray = resumed.finish("/callback?code=evil&state=guess").await;
+    stray.expect_err("another state");
+    let answer = format!("/callback?code=good&state={state}");
+    resumed.finish(&answer).await.expect("tokens");
+    assert_eq!(issuer.forms().len(), 1);
+    for odd in ["", "c4nary", "{}", "[1]"] {
+        let resumed = issuer
+            .client()
+            .authorization_code()
+            .resume(&Secret::new(odd));
+        let error = resumed.expect_err("no login");
+        assert_eq!(error.kind(), AuthErrorKind::MalformedCredential);
+        assert!(!format!("{error:?}").contains("c4nary"));
     }
 }
 
@@ -263,7 +291,7 @@ async fn the_listener_takes_the_answer_and_nothing_else() {
     let finished = tokio::spawn(login.finish());
     // Connections that ask for nothing, as browsers open them ahead.
     let mut idle = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..80 {
         idle.push(
             TcpStream::connect(("127.0.0.1", port))
                 .await
@@ -360,6 +388,7 @@ async fn only_this_machine_is_listened_on() {
         "http://c4nary@127.0.0.1/callback",
         "http://127.0.0.1/callback?c4nary",
         "http://127.0.0.1/#c4nary",
+        "http://127.0.0.1:99999/",
         "/callback",
         "",
     ] {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
 use futures::future::join_all;
 use http::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 use tower_client_auth::oauth::{
-    FileStore, MemoryStore, RefreshToken, RefreshTokenStore, StoreFuture, TokenKind,
+    FileStore, MemoryStore, OAuthClient, RefreshTokenStore, StoreFuture, TokenKind, TokenType,
+    Tokens,
 };
 use tower_client_auth::{AuthErrorKind, BoxError, Secret, TokenSource};
 
@@ -78,7 +80,7 @@ async fn a_caller_that_gives_up_takes_no_token_along() {
     for _ in 0..200 {
         // Dropped at once, after a first poll, or after all of it.
         drop(session.token());
-        drop(futures::FutureExt::now_or_never(session.token()));
+        drop(session.token().now_or_never());
         drop(timeout(SECOND, session.token()).await);
     }
     // What is under way comes to its end.
@@ -186,6 +188,7 @@ struct Race {
     tokens: Mutex<HashMap<String, Secret>>,
     next: Mutex<Option<Secret>>,
     full: AtomicBool,
+    panics: AtomicBool,
 }
 
 impl RefreshTokenStore for Racing {
@@ -202,6 +205,7 @@ impl RefreshTokenStore for Racing {
 
     fn save<'a>(&'a self, key: &'a str, token: &'a Secret) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            assert!(!self.0.panics.load(Ordering::SeqCst), "a bug");
             if self.0.full.load(Ordering::SeqCst) {
                 return Err("the disk is full".into());
             }
@@ -229,11 +233,10 @@ async fn a_full_disk_loses_no_session() {
         .await
         .expect("saved");
     disk.0.full.store(true, Ordering::SeqCst);
-    for _ in 0..3 {
-        session
-            .token()
-            .await
-            .expect("a token, from a refresh token in memory");
+    for panics in [false, true, false] {
+        disk.0.panics.store(panics, Ordering::SeqCst);
+        let token = session.token().await;
+        token.expect("a token, from a refresh token in memory");
     }
     disk.0.full.store(false, Ordering::SeqCst);
     session.token().await.expect("a token");
@@ -255,7 +258,7 @@ async fn a_store_that_fails_is_no_reason_to_sign_in() {
             Box::pin(async { Err(BoxError::from("no keyring")) })
         }
         fn save<'a>(&'a self, _: &'a str, _: &'a Secret) -> StoreFuture<'a, ()> {
-            Box::pin(async { panic!("a bug") })
+            Box::pin(async { Err(BoxError::from("no keyring")) })
         }
         fn clear<'a>(&'a self, _: &'a str) -> StoreFuture<'a, ()> {
             Box::pin(async { Ok(()) })
@@ -409,25 +412,207 @@ async fn caches_hear_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn accounts_and_clients_do_not_share_a_token() {
+async fn accounts_kinds_and_audiences_do_not_share_a_token() {
     let issuer = strict();
     let store = MemoryStore::new();
-    let session = |name: Option<&str>| -> RefreshToken {
-        let session = issuer.client().refresh_token(store.clone());
-        match name {
-            Some(name) => session.account(name),
-            None => session,
-        }
-    };
-    session(Some("alice"))
+    let base = issuer.client().refresh_token(store.clone());
+    let alice = base.clone().account("alice");
+    let bob = base.clone().account("bob");
+    let of_kind = alice.clone().token_kind(TokenKind::Id);
+    let of_api = alice.clone().resource("https://b.example.com");
+    let signed_in = tokens(&issuer).await;
+    alice.sign_in(&signed_in).await.expect("signed in");
+    for stranger in [&base, &bob] {
+        let error = stranger.token().await.expect_err("nobody");
+        assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+        assert!(!stranger.is_signed_in().await.expect("a store"));
+        stranger.sign_out().await.expect("nobody to sign out");
+    }
+    // The same session, from the store: another kind of token, and one for another API.
+    of_kind.token().await.expect_err("no ID token comes");
+    let other = of_api.token().await.expect("a token");
+    assert!(!other.is_same(signed_in.access_token()));
+    let form = issuer.forms().pop().expect("a form");
+    assert_eq!(form["resource"], "https://b.example.com");
+    let own = alice.token().await.expect("its own");
+    assert!(own.is_same(signed_in.access_token()));
+    // Where the API is asked for, what came with the sign-in is not known to be for it.
+    of_api
         .sign_in(&tokens(&issuer).await)
         .await
         .expect("signed in");
-    session(Some("alice")).token().await.expect("a token");
-    for stranger in [session(None), session(Some("bob"))] {
-        let error = stranger.token().await.expect_err("nobody");
+    let before = issuer.exchanges();
+    of_api.token().await.expect("a token");
+    assert_eq!(issuer.exchanges() - before, 1);
+    // No two names are one key, whatever is in them.
+    let odd = OAuthClient::new(issuer.provider(), "tests alice").refresh_token(store);
+    assert!(!odd.is_signed_in().await.expect("a store"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_taken_from_their_own_client_and_from_elsewhere() {
+    let issuer = strict();
+    let signed_in = tokens(&issuer).await;
+    let other = OAuthClient::new(issuer.provider(), "other");
+    let session = other.refresh_token(MemoryStore::new());
+    let error = session
+        .sign_in(&signed_in)
+        .await
+        .expect_err("another client's");
+    assert_eq!(error.kind(), AuthErrorKind::Configuration);
+    // From another library, or a provider's console.
+    let imported = Tokens::new("access".into()).with_refresh_token(issuer.session());
+    let session = issuer.client().refresh_token(MemoryStore::new());
+    session.sign_in(&imported).await.expect("signed in");
+    assert_eq!(session.token().await.expect("a token").expose(), "access");
+    session.token().await.expect("refreshed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_over_a_session_ends_with_it() {
+    let issuer = strict();
+    let session = issuer.client().refresh_token(MemoryStore::new());
+    session
+        .sign_in(&tokens(&issuer).await)
+        .await
+        .expect("signed in");
+    let subject = session.clone().cached();
+    let exchange = issuer
+        .client()
+        .token_exchange(subject, TokenType::AccessToken);
+    let cache = exchange.cached();
+    cache.token().await.expect("a token");
+    issuer.answers(json_response(StatusCode::OK, &json!({})));
+    session.sign_out().await.expect("signed out");
+    let error = cache.token().await.expect_err("nobody");
+    assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn signing_in_and_out_is_not_stopped_half_way() {
+    let issuer = strict();
+    for _ in 0..3 {
+        let session = issuer.client().refresh_token(MemoryStore::new());
+        let cache = session.clone().cached();
+        let (one, other) = (tokens(&issuer).await, tokens(&issuer).await);
+        session.sign_in(&one).await.expect("signed in");
+        cache.token().await.expect("a token");
+        // A caller that is gone after its first step.
+        assert!(session.sign_in(&other).now_or_never().is_none());
+        sleep(SECOND).await;
+        let token = cache.token().await.expect("a token");
+        assert!(token.is_same(other.access_token()));
+        assert!(session.sign_out().now_or_never().is_none());
+        sleep(SECOND).await;
+        let error = cache.token().await.expect_err("nobody");
         assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
     }
+}
+
+/// The store has no lock, and a refresh is under way when the user signs out, or somebody else signs in.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_under_way_brings_no_session_back() {
+    for in_this_program in [true, false] {
+        for next in [None, Some("somebody-else")] {
+            let issuer = strict();
+            let disk = Racing::default();
+            let session = issuer.client().refresh_token(disk.clone());
+            let first = Secret::new(issuer.session());
+            disk.save(&key(), &first).await.expect("saved");
+            let refresh = tokio::spawn(session.token());
+            while issuer.forms().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            match (in_this_program, next) {
+                // The stand-in does not revoke.
+                (true, None) => drop(session.sign_out().await),
+                (true, Some(token)) => {
+                    let tokens = Tokens::new("access".into()).with_refresh_token(token);
+                    session.sign_in(&tokens).await.expect("signed in");
+                }
+                (false, None) => disk.clear(&key()).await.expect("cleared"),
+                (false, Some(token)) => {
+                    disk.save(&key(), &Secret::new(token)).await.expect("saved");
+                }
+            }
+            drop(refresh.await.expect("no panic"));
+            let stored = disk.load(&key()).await.expect("a store");
+            assert_eq!(stored.as_ref().map(Secret::expose), next);
+        }
+    }
+}
+
+/// The provider has replaced the token, and its answer does not arrive.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_gets_lost_ends_the_session_only_where_the_provider_says_so() {
+    for graceful in [true, false] {
+        let issuer = strict();
+        let session = issuer.client().refresh_token(signed_in(&issuer).await);
+        session.token().await.expect("a token");
+        if graceful {
+            issuer.is_graceful();
+        }
+        issuer.loses_next();
+        let error = session.token().await.expect_err("lost");
+        assert!(error.is_transient(), "{error}");
+        let next = session.token().await;
+        match graceful {
+            true => drop(next.expect("a token")),
+            false => {
+                let error = next.expect_err("taken for theft");
+                assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+            }
+        }
+        assert_eq!(issuer.has_revoked(), !graceful);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_ends_waits_for_what_is_under_way() {
+    let issuer = strict();
+    let store = signed_in(&issuer).await;
+    let session = issuer.client().refresh_token(store.clone());
+    let before = store.load(&key()).await.expect("a store").expect("a token");
+    assert!(session.token().now_or_never().is_none());
+    tokio::task::yield_now().await;
+    session.settled().await;
+    let after = store.load(&key()).await.expect("a store").expect("a token");
+    assert_ne!(before.expose(), after.expose());
+}
+
+/// What programs hand to `spawn`, and keep beside a service.
+#[test]
+fn everything_crosses_threads() {
+    fn crosses<T: Send + Sync + Clone>(_: &T) {}
+    fn is_sent<T: Send>(_: T) {}
+
+    let issuer = Issuer::default();
+    let client = issuer.client();
+    let session = client.refresh_token(MemoryStore::new());
+    let tokens = Tokens::new("t".into());
+    crosses(&client);
+    crosses(&issuer.provider());
+    crosses(&issuer.transport());
+    crosses(&session);
+    crosses(&client.client_credentials());
+    crosses(&client.authorization_code());
+    crosses(&client.device_authorization());
+    crosses(&client.token_exchange(session.clone(), TokenType::Jwt));
+    crosses(&tokens);
+    is_sent(session.token());
+    is_sent(session.sign_in(&tokens));
+    is_sent(session.sign_out());
+    is_sent(session.is_signed_in());
+    is_sent(session.settled());
+    is_sent(client.authorization_code().begin("https://a/"));
+    is_sent(async {
+        let login = client.authorization_code();
+        login.listen("http://127.0.0.1/").await?.finish().await
+    });
+    is_sent(async {
+        let login = client.device_authorization();
+        login.begin().await?.finish().await
+    });
 }
 
 #[tokio::test(start_paused = true)]
@@ -436,7 +621,7 @@ async fn the_id_token_is_sent_if_that_is_wanted() {
     let session = issuer
         .client()
         .refresh_token(signed_in(&issuer).await)
-        .send(TokenKind::Id);
+        .token_kind(TokenKind::Id);
     issuer.answers(json_response(
         StatusCode::OK,
         &json!({ "access_token": "a", "id_token": "i" }),

@@ -4,8 +4,10 @@ use http::StatusCode;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::json;
-use tower_client_auth::TokenSource;
-use tower_client_auth::oauth::{MemoryStore, OAuthClient, OAuthError, Provider};
+use tower_client_auth::oauth::{
+    MemoryStore, OAuthClient, OAuthError, Provider, RefreshTokenStore, TokenType,
+};
+use tower_client_auth::{Secret, Token, TokenSource};
 
 use super::issuer::{CLIENT, Issuer, text};
 use crate::support::promise;
@@ -119,7 +121,7 @@ fn answers(cases: u32) {
     ];
     runner
         .run(
-            &(bodies(), statuses, kinds, 0..5u8),
+            &(bodies(), statuses, kinds, 0..7u8),
             |(body, status, kind, grant)| {
                 let issuer = Issuer::default();
                 let status = StatusCode::from_u16(status).expect("a status");
@@ -129,25 +131,47 @@ fn answers(cases: u32) {
                     })
                     .expect("a provider");
                 let known = OAuthClient::new(endpoint, CLIENT);
-                issuer.answers(text(status, kind, &body));
+                let scripted = || text(status, kind, &body);
                 let error = runtime.block_on(async {
                     match grant {
-                        0 => known.client_credentials().token().await.err(),
-                        1 => issuer.client().client_credentials().token().await.err(),
-                        2 => known.device_authorization().begin().await.err(),
-                        3 => issuer
-                            .client()
-                            .authorization_code()
-                            .begin("https://a/")
-                            .await
-                            .err(),
-                        _ => {
-                            let login = known.device_authorization().begin().await;
+                        // Where the answer is the token endpoint's.
+                        0 => {
+                            issuer.answers(scripted());
+                            known.client_credentials().token().await.err()
+                        }
+                        1 => {
+                            issuer.answers(scripted());
                             let store = MemoryStore::new();
-                            match login {
-                                Ok(_) => known.refresh_token(store).token().await.err(),
-                                Err(error) => Some(error),
-                            }
+                            let key = format!("https://login.example.com/token {CLIENT}");
+                            store.save(&key, &Secret::new("r")).await.expect("saved");
+                            known.refresh_token(store).token().await.err()
+                        }
+                        2 => {
+                            issuer.answers(scripted());
+                            let subject = Token::from("subject");
+                            let exchange = known.token_exchange(subject, TokenType::Jwt);
+                            exchange.token().await.err()
+                        }
+                        3 => {
+                            let login = known.authorization_code().begin("https://a/").await;
+                            let login = login.expect("a login");
+                            issuer.answers(scripted());
+                            let answer = format!("/?code=c&state={}", login.state());
+                            login.finish(&answer).await.err()
+                        }
+                        4 => {
+                            let login = known.device_authorization().begin().await;
+                            issuer.answers(scripted());
+                            login.expect("a login").finish().await.err()
+                        }
+                        // And the others'.
+                        5 => {
+                            issuer.answers(scripted());
+                            issuer.client().client_credentials().token().await.err()
+                        }
+                        _ => {
+                            issuer.answers(scripted());
+                            known.device_authorization().begin().await.err()
                         }
                     }
                 });
@@ -175,7 +199,7 @@ fn answers(cases: u32) {
     promise(
         31,
         format!(
-            "{all} random replies to 5 requests: {good} used, {transient} transient errors, {other} others, 0 panics"
+            "{all} random replies to 7 requests: {good} used, {transient} transient errors, {other} others, 0 panics"
         ),
     );
 }

@@ -5,8 +5,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::StatusCode;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
-use tower_client_auth::oauth::{OAuthClient, OAuthError, PrivateKey, Provider, TokenType};
+use tower_client_auth::oauth::{
+    AssertionAudience, OAuthClient, OAuthError, PrivateKey, Provider, TokenType,
+};
 use tower_client_auth::{AuthErrorKind, BoxError, Clock, Secret, Token, TokenSource};
 
 use super::issuer::{CLIENT, ISSUER, Issuer, SECRET, json_response, metadata, refusal, text};
@@ -142,6 +146,10 @@ async fn an_assertion_is_signed_for_this_provider_and_this_moment() {
         .token()
         .await
         .expect("a token");
+    let called = OAuthClient::new(issuer.provider(), CLIENT)
+        .private_key(super::faults::ec_key())
+        .assertion_audience(AssertionAudience::Endpoint);
+    called.client_credentials().token().await.expect("a token");
     let named = undiscovered.assertion_audience("https://elsewhere.example.com");
     named.client_credentials().token().await.expect("a token");
 
@@ -184,7 +192,8 @@ async fn an_assertion_is_signed_for_this_provider_and_this_moment() {
     }
     for (form, audience) in [
         (&forms[2], "https://login.example.com/token"),
-        (&forms[3], "https://elsewhere.example.com"),
+        (&forms[3], "https://login.example.com/token"),
+        (&forms[4], "https://elsewhere.example.com"),
     ] {
         let payload = form["client_assertion"].split('.').nth(1).expect("claims");
         assert_eq!(claims(payload)["aud"], audience);
@@ -241,6 +250,14 @@ async fn an_assertion_goes_by_the_providers_clock_once_ours_was_refused() {
     grant.token().await.expect("a token");
     let times: Vec<_> = issuer.forms().iter().map(issued).collect();
     assert_eq!(times, [NOW, NOW + 3600, NOW]);
+    // A clock from another year is not followed: the assertion would be good until then.
+    for off in [24 * 3600 + 60, 365 * 24 * 3600] {
+        let issuer = Issuer::default();
+        issuer.answers(refused(off));
+        issuer.answers(json_response(StatusCode::OK, &metadata()));
+        client(&issuer).token().await.expect_err("a wrong key");
+        assert_eq!(issuer.forms().len(), 1);
+    }
     // Secrets have no date.
     let issuer = Issuer::default();
     issuer.answers(refused(3600));
@@ -303,6 +320,21 @@ async fn an_assertion_of_somebody_elses_is_sent_as_it_is() {
 }
 
 #[tokio::test]
+async fn an_assertion_that_is_refused_is_told_to_its_source() {
+    let issuer = Issuer::default();
+    let pod = Subject::default();
+    let client = OAuthClient::new(issuer.provider(), CLIENT).assertions(pod.clone());
+    for (code, rejected) in [("invalid_scope", 0), ("invalid_client", 1)] {
+        issuer.answers(refusal(StatusCode::UNAUTHORIZED, code));
+        if issuer.exchanges() == 0 {
+            issuer.answers(json_response(StatusCode::OK, &metadata()));
+        }
+        client.client_credentials().token().await.expect_err(code);
+        assert_eq!(pod.0.load(Ordering::SeqCst), rejected, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_exchanged_as_the_rfc_has_it() {
     let issuer = Issuer::default();
     let source = |text: &'static str| move || async move { Ok::<_, BoxError>(text) };
@@ -336,22 +368,24 @@ async fn a_token_is_exchanged_as_the_rfc_has_it() {
     assert_eq!(form, expected.into_iter().collect());
 }
 
+/// A source that counts what is told to it.
+#[derive(Clone, Default)]
+struct Subject(Arc<AtomicUsize>);
+
+impl TokenSource for Subject {
+    type Future = std::future::Ready<Result<Token, tower_client_auth::AuthError>>;
+
+    fn token(&self) -> Self::Future {
+        std::future::ready(Ok(Token::from("subject")))
+    }
+
+    fn rejected(&self, _: &Token) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[tokio::test]
 async fn a_subject_that_is_refused_is_told_to_its_source() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    #[derive(Clone, Default)]
-    struct Subject(Arc<AtomicUsize>);
-    impl TokenSource for Subject {
-        type Future = std::future::Ready<Result<Token, tower_client_auth::AuthError>>;
-        fn token(&self) -> Self::Future {
-            std::future::ready(Ok(Token::from("subject")))
-        }
-        fn rejected(&self, _: &Token) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
     for (code, rejected) in [
         ("invalid_request", 1),
         ("invalid_grant", 1),
@@ -393,22 +427,17 @@ async fn every_refusal_has_its_kind() {
             (Source, false),
             (Source, false),
         ),
+        (400, "access_denied", (Source, false), (Source, false)),
         (
             400,
-            "access_denied",
+            "interaction_required",
             (Source, false),
             (SignInRequired, false),
         ),
         (
             400,
-            "interaction_required",
-            (SignInRequired, false),
-            (SignInRequired, false),
-        ),
-        (
-            400,
             "login_required",
-            (SignInRequired, false),
+            (Source, false),
             (SignInRequired, false),
         ),
         (400, "slow_down", (Source, true), (Source, true)),
@@ -421,6 +450,12 @@ async fn every_refusal_has_its_kind() {
         (400, "use_dpop_nonce", (Source, false), (Source, false)),
         (400, "c4nary_code", (Source, false), (Source, false)),
         // GitHub's way.
+        (
+            200,
+            "bad_refresh_token",
+            (Source, false),
+            (SignInRequired, false),
+        ),
         (200, "invalid_client", (Source, false), (Source, false)),
         // Whatever is in the body, it is about the moment.
         (500, "invalid_grant", (Source, true), (Source, true)),
@@ -454,7 +489,7 @@ async fn every_refusal_has_its_kind() {
             assert!(!printed.contains("c4nary"), "{printed}");
             if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
                 let provider = OAuthError::of(&error).expect("the provider's words");
-                assert_eq!((provider.code(), provider.status()), (code, status));
+                assert_eq!((provider.code(), provider.status()), (code, Some(status)));
                 assert!(provider.description().expect("words").contains("c4nary"));
                 assert!(!format!("{provider} {provider:?}").contains("c4nary"));
             }
@@ -509,21 +544,27 @@ async fn lives_are_what_the_reply_says() {
         part(r#"{"exp":4102444800}"#),
         part("s")
     );
-    for (reply, may_expire) in [
-        (json!({ "access_token": "opaque" }), false),
-        (json!({ "access_token": "opaque", "expires_in": 60 }), true),
+    for (reply, life) in [
+        (json!({ "access_token": "opaque" }), "life: Unknown"),
+        (
+            json!({ "access_token": "opaque", "expires_in": 60 }),
+            "life: For(60s)",
+        ),
         (
             json!({ "access_token": "opaque", "expires_in": "60" }),
-            true,
+            "life: For(60s)",
         ),
-        (json!({ "access_token": jwt }), true),
-        (json!({ "access_token": jwt, "expires_in": 1 }), true),
+        (json!({ "access_token": jwt }), "life: Claimed"),
+        (
+            json!({ "access_token": jwt, "expires_in": 1 }),
+            "life: For(1s)",
+        ),
     ] {
         issuer.answers(json_response(StatusCode::OK, &reply));
         let endpoint = Provider::new("https://login.example.com/token", issuer.transport());
         let client = OAuthClient::new(endpoint.expect("a provider"), CLIENT);
         let token = client.client_credentials().token().await.expect("a token");
         let printed = format!("{token:?}");
-        assert_eq!(!printed.contains("Unknown"), may_expire, "{printed}");
+        assert!(printed.contains(life), "{printed}");
     }
 }

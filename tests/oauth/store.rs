@@ -154,6 +154,54 @@ async fn a_file_that_others_can_read_is_refused() {
     assert!(error.is_transient(), "it may be a full disk: {error}");
 }
 
+#[tokio::test]
+async fn a_file_never_gets_too_long_to_be_read() {
+    let path = folder("full").join("sessions.json");
+    let store = FileStore::new(&path);
+    let long = |letter: &str| Secret::new(letter.repeat(600 * 1024));
+    store.save("a", &long("a")).await.expect("saved");
+    let error = auth(store.save("b", &long("b")).await.expect_err("too long"));
+    assert!(
+        error.is_transient() && error.to_string().contains("1 MiB"),
+        "{error}"
+    );
+    assert_eq!(load(&store, "b").await, None);
+    assert_eq!(
+        load(&store, "a").await.expect("still there").len(),
+        600 * 1024
+    );
+    store.clear("a").await.expect("cleared");
+    store.save("b", &long("b")).await.expect("saved");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_its_place_hangs_nobody() {
+    let folder = folder("pipe");
+    for name in ["sessions.json", "other.json.lock"] {
+        let status = std::process::Command::new("mkfifo")
+            .arg(folder.join(name))
+            .status();
+        assert!(status.expect("mkfifo").success());
+    }
+    let pipe = FileStore::new(folder.join("sessions.json"));
+    let locked = FileStore::new(folder.join("other.json"));
+    for error in [
+        pipe.load("a").await.map(drop).expect_err("a pipe"),
+        locked.lock("a").await.map(drop).expect_err("a pipe"),
+    ] {
+        let error = auth(error);
+        assert!(error.to_string().contains("regular file"), "{error}");
+    }
+}
+
+#[test]
+fn outside_a_runtime_it_is_an_error() {
+    let store = FileStore::new(folder("runtime").join("sessions.json"));
+    let error = auth(futures::executor::block_on(store.load("a")).expect_err("no runtime"));
+    assert_eq!(error.kind(), AuthErrorKind::Configuration);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_symbolic_link_stays_one() {

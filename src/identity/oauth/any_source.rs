@@ -1,6 +1,7 @@
 //! A token source whose type is forgotten.
 
 use super::future::Boxed;
+use crate::identity::cache::CacheRef;
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
 
@@ -8,6 +9,7 @@ use crate::identity::token::Token;
 pub(super) trait AnySource: Send + Sync {
     fn fetch(&self) -> Boxed<'static, Token>;
     fn reject(&self, token: &Token);
+    fn kept_by(&self, cache: CacheRef);
 }
 
 impl<S> AnySource for S
@@ -21,5 +23,9 @@ where
 
     fn reject(&self, token: &Token) {
         self.rejected(token);
+    }
+
+    fn kept_by(&self, cache: CacheRef) {
+        TokenSource::kept_by(self, cache);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::Uri;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -59,6 +60,10 @@ use crate::secret::Secret;
 ///
 /// The tokens are for [`RefreshToken::sign_in`](super::RefreshToken::sign_in), which keeps the user signed in.
 ///
+/// Keep [`url`](AuthorizationRequest::url) to the user until the login has ended: who else opens it signs in
+/// there, as somebody else. So do not put it on another program's command line, where other users of the machine
+/// read it. Where a program knows several providers, register a redirect URI for each.
+///
 /// # What it calls, and when
 ///
 /// Nobody but the discovery document until the browser is back; then the token endpoint, once.
@@ -79,6 +84,7 @@ use crate::secret::Secret;
 /// |---|---|
 /// | the user or the provider says no; the code is used up | [`SignInRequired`](AuthErrorKind::SignInRequired) |
 /// | what came back is not the answer to this login | [`SignInRequired`](AuthErrorKind::SignInRequired) |
+/// | it came from another issuer; an ID token is not for this login | [`Source`](AuthErrorKind::Source) |
 /// | the provider has no authorization endpoint, does not know the client or the redirect | [`Source`](AuthErrorKind::Source), [`Configuration`](AuthErrorKind::Configuration) |
 /// | the token endpoint cannot be reached | transient; the code is lost all the same, so begin again |
 ///
@@ -106,6 +112,11 @@ impl OAuthClient {
 
 impl AuthorizationCode {
     option_setters!();
+
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
 
     /// Begins a login that comes back to `redirect_uri`, which is registered for the client.
     ///
@@ -142,14 +153,35 @@ impl AuthorizationCode {
         }
         self.options.write(&mut form)?;
         Ok(AuthorizationRequest {
-            url: with_query(endpoint, &form.query()),
-            issuer: metadata.issuer.clone(),
-            names_issuer: metadata.names_issuer,
             client: self.client,
-            redirect_uri,
-            state,
-            verifier,
-            nonce,
+            login: Login {
+                url: with_query(endpoint, &form.query()),
+                issuer: metadata.issuer.clone(),
+                names_issuer: metadata.names_issuer,
+                redirect_uri,
+                state,
+                verifier,
+                nonce,
+            },
+        })
+    }
+
+    /// Goes on with a login that was [put away](AuthorizationRequest::to_secret): the browser may come back to
+    /// another replica of the program than the one it left.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::MalformedCredential`] for a text that is none of these.
+    pub fn resume(self, login: &Secret) -> Result<AuthorizationRequest, AuthError> {
+        let login = serde_json::from_str(login.expose()).map_err(|_| {
+            AuthError::new(
+                AuthErrorKind::MalformedCredential,
+                "the text is no login that was put away by this version of the crate",
+            )
+        })?;
+        Ok(AuthorizationRequest {
+            client: self.client,
+            login,
         })
     }
 
@@ -184,6 +216,11 @@ impl fmt::Debug for AuthorizationCode {
 #[must_use = "a login has to be finished"]
 pub struct AuthorizationRequest {
     client: OAuthClient,
+    login: Login,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Login {
     url: String,
     redirect_uri: String,
     issuer: Option<String>,
@@ -194,9 +231,21 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    /// Where the user signs in. It is good for one login; who else sees it can do nothing with what comes back.
+    /// Where the user signs in. It is good for one login.
     pub fn url(&self) -> &str {
-        &self.url
+        &self.login.url
+    }
+
+    /// What the browser brings back as `state`, to find the login by.
+    pub fn state(&self) -> &str {
+        &self.login.state
+    }
+
+    /// The login as a text that can be put away, for [`AuthorizationCode::resume`]: in the user's session, where
+    /// nobody else can read it.
+    pub fn to_secret(&self) -> Secret {
+        // Texts and a truth value: nothing that could not be written.
+        Secret::new(serde_json::to_string(&self.login).unwrap_or_default())
     }
 
     /// Exchanges the code in `came_back_to`, the URL that the browser was sent back to, or its path and query,
@@ -204,8 +253,8 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     ///
-    /// As in the table of [`AuthorizationCode`]. All end this login.
-    pub async fn finish(self, came_back_to: &str) -> Result<Tokens, AuthError> {
+    /// As in the table of [`AuthorizationCode`]. What is not the answer to this login leaves it as it is.
+    pub async fn finish(&self, came_back_to: &str) -> Result<Tokens, AuthError> {
         match self.answer(came_back_to) {
             Some(answer) => self.exchange(answer?).await,
             None => Err(AuthError::new(
@@ -236,16 +285,16 @@ impl AuthorizationRequest {
             }
             *place = Some(Secret::new(value.into_owned()));
         }
-        if answer.state.as_ref()?.expose() != self.state.as_str() {
+        if answer.state.as_ref()?.expose() != self.login.state.as_str() {
             return None;
         }
         Some(self.judge(answer))
     }
 
     fn judge(&self, answer: Answer) -> Result<Secret, AuthError> {
-        let wrong_issuer = match (&answer.issuer, &self.issuer) {
+        let wrong_issuer = match (&answer.issuer, &self.login.issuer) {
             (Some(named), Some(issuer)) => named.expose() != issuer,
-            (None, _) => self.names_issuer,
+            (None, _) => self.login.names_issuer,
             (Some(_), None) => false,
         };
         if wrong_issuer {
@@ -255,7 +304,7 @@ impl AuthorizationRequest {
             ));
         }
         if let Some(code) = answer.error {
-            let error = OAuthError::new(http::StatusCode::OK, code, answer.description);
+            let error = OAuthError::new(None, code, answer.description);
             let what = "the authorization endpoint";
             return Err(refusal(error, Asked::AuthorizationCode, what));
         }
@@ -264,19 +313,19 @@ impl AuthorizationRequest {
         })
     }
 
-    pub(super) async fn exchange(self, code: Secret) -> Result<Tokens, AuthError> {
+    pub(super) async fn exchange(&self, code: Secret) -> Result<Tokens, AuthError> {
+        let login = &self.login;
         let form = Form::of_grant("authorization_code")
             .with_secret("code", &code)
-            .with("redirect_uri", self.redirect_uri)
-            .with_secret("code_verifier", &Secret::new(self.verifier.as_str()));
+            .with("redirect_uri", login.redirect_uri.as_str())
+            .with_secret("code_verifier", &Secret::new(login.verifier.as_str()));
         let reply = self.client.grant(Asked::AuthorizationCode, form).await?;
         if let Some(token) = &reply.id {
-            let issuer = self.issuer.as_deref();
-            let nonce = self.nonce.as_ref().map(|nonce| nonce.as_str());
             let (id, now) = (self.client.id(), self.client.now());
-            id_token::check(token.expose(), issuer, id, nonce, now)?;
+            let nonce = login.nonce.as_ref().map(|nonce| nonce.as_str());
+            id_token::check(token.expose(), login.issuer.as_deref(), id, nonce, now)?;
         }
-        Ok(reply.into())
+        Ok(Tokens::issued(reply, &self.client))
     }
 }
 
@@ -284,7 +333,7 @@ impl fmt::Debug for AuthorizationRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationRequest")
             .field("client", &self.client)
-            .field("redirect_uri", &self.redirect_uri)
+            .field("redirect_uri", &self.login.redirect_uri)
             .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::Full;
 use zeroize::Zeroizing;
@@ -18,9 +19,10 @@ use super::key::PrivateKey;
 use super::metadata::Metadata;
 use super::provider::Provider;
 use super::reply::TokenReply;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::source::TokenSource;
+use crate::identity::token::Token;
 use crate::identity::transport::Reply;
 use crate::secret::Secret;
 
@@ -62,10 +64,36 @@ struct Shared {
     provider: Provider,
     id: String,
     proof: Proof,
-    assertion_audience: Option<String>,
+    assertion_audience: AssertionAudience,
     clock: Clock,
     /// How many seconds the provider's clock is ahead of ours, as far as assertions have shown.
     ahead: Arc<AtomicI64>,
+}
+
+/// Whom a client assertion is meant for, its `aud`. Providers differ in what they take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AssertionAudience {
+    /// The issuer identifier where it is known, and else the token endpoint. The default, since no other provider
+    /// can use such an assertion.
+    #[default]
+    Issuer,
+    /// The URL of whichever endpoint is called: Okta takes nothing else, nor does Entra ID.
+    Endpoint,
+    /// This text.
+    Other(String),
+}
+
+impl From<String> for AssertionAudience {
+    fn from(audience: String) -> Self {
+        Self::Other(audience)
+    }
+}
+
+impl From<&str> for AssertionAudience {
+    fn from(audience: &str) -> Self {
+        Self::Other(audience.to_owned())
+    }
 }
 
 /// How the client authenticates itself.
@@ -83,6 +111,9 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// Providers that look at an assertion's times let clocks differ by some seconds.
 const TOLERATED_SKEW: u64 = 5;
 
+/// Further than this no clock is followed: an assertion for a year to come would be good for all that time.
+const MOST_SKEW: u64 = 24 * 3600;
+
 impl OAuthClient {
     /// The client that `provider` knows as `id`.
     pub fn new(provider: Provider, id: impl Into<String>) -> Self {
@@ -91,7 +122,7 @@ impl OAuthClient {
                 provider,
                 id: id.into(),
                 proof: Proof::None,
-                assertion_audience: None,
+                assertion_audience: AssertionAudience::Issuer,
                 clock: Clock::system(),
                 ahead: Arc::default(),
             }),
@@ -117,7 +148,7 @@ impl OAuthClient {
     /// The key that the client signs an assertion with for every request ([RFC 7523, section 2.2]).
     ///
     /// An assertion that is refused while the provider's clock differs from this machine's is made once
-    /// more by the provider's clock: the `Date` of its answer.
+    /// more by the provider's clock: the `Date` of its answer, if that is no more than a day off.
     ///
     /// [RFC 7523, section 2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
     #[must_use]
@@ -127,7 +158,8 @@ impl OAuthClient {
 
     /// Where assertions come from that somebody else signs: a key management service, or a platform that
     /// vouches for the program, as Kubernetes does for Entra ID by a [`TokenFile`](crate::TokenFile). The
-    /// source is asked for every token request.
+    /// source is asked for every token request, and told of an assertion that was
+    /// [rejected](TokenSource::rejected).
     #[must_use]
     pub fn assertions<S>(self, source: S) -> Self
     where
@@ -137,15 +169,16 @@ impl OAuthClient {
         self.with(Proof::Assertions(Arc::new(source)))
     }
 
-    /// Whom assertions of [`private_key`](OAuthClient::private_key) are meant for. By default the issuer
-    /// identifier where it is known, and else the token endpoint.
+    /// Whom assertions of [`private_key`](OAuthClient::private_key) are meant for:
+    /// [`AssertionAudience::Issuer`] by default.
     #[must_use]
-    pub fn assertion_audience(mut self, audience: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.shared).assertion_audience = Some(audience.into());
+    pub fn assertion_audience(mut self, audience: impl Into<AssertionAudience>) -> Self {
+        Arc::make_mut(&mut self.shared).assertion_audience = audience.into();
         self
     }
 
-    /// The wall clock that assertions are dated by. The system's by default.
+    /// The wall clock that assertions are dated by, and the lives of tokens that come with a sign-in are judged
+    /// by. The system's by default.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         Arc::make_mut(&mut self.shared).clock = clock;
@@ -169,6 +202,10 @@ impl OAuthClient {
         self.shared.clock.now()
     }
 
+    pub(super) fn moment(&self) -> Moment {
+        self.shared.clock.moment()
+    }
+
     /// A grant at the token endpoint.
     pub(super) async fn grant(&self, asked: Asked, form: Form) -> Result<TokenReply, AuthError> {
         let metadata = self.provider().metadata().await?;
@@ -187,18 +224,26 @@ impl OAuthClient {
     ) -> Result<Reply, AuthError> {
         let what = asked.at(endpoint);
         let ahead = self.shared.ahead.load(Ordering::Relaxed);
-        let sent = self.post(metadata, endpoint, asked, &form, ahead).await?;
+        let proof = self.prove(metadata, endpoint, asked, ahead).await?;
+        let sent = self.post(endpoint, asked, &form, &proof).await?;
         let skew = self.skew(&sent);
         let answer = judge(sent, asked, &what);
-        let (Err(error), Some(skew), Proof::Key(_)) = (&answer, skew, &self.shared.proof) else {
+        let Err(error) = &answer else {
             return answer;
         };
-        // The assertion may have been dated by a clock that the provider does not share.
-        let refused = OAuthError::of(error).is_some_and(|e| e.code() == "invalid_client");
-        if !refused || skew.abs_diff(ahead) <= TOLERATED_SKEW {
+        if OAuthError::of(error).is_none_or(|error| error.code() != "invalid_client") {
             return answer;
         }
-        let sent = self.post(metadata, endpoint, asked, &form, skew).await?;
+        if let (Proof::Assertions(source), Some(assertion)) = (&self.shared.proof, &proof.foreign) {
+            source.reject(assertion);
+        }
+        // An assertion may have been dated by a clock that the provider does not share.
+        let skew = match (&self.shared.proof, skew) {
+            (Proof::Key(_), Some(skew)) if skew.abs_diff(ahead) > TOLERATED_SKEW => skew,
+            _ => return answer,
+        };
+        let proof = self.prove(metadata, endpoint, asked, skew).await?;
+        let sent = self.post(endpoint, asked, &form, &proof).await?;
         let answer = judge(sent, asked, &what);
         if answer.is_ok() {
             self.shared.ahead.store(skew, Ordering::Relaxed);
@@ -206,50 +251,74 @@ impl OAuthClient {
         answer
     }
 
-    async fn post(
+    async fn prove(
         &self,
         metadata: &Metadata,
         endpoint: &Uri,
         asked: Asked,
-        form: &Form,
         ahead: i64,
+    ) -> Result<Evidence, AuthError> {
+        let mut evidence = Evidence::default();
+        let form = &mut evidence.form;
+        let in_header = match &self.shared.proof {
+            Proof::Secret(secret) if !metadata.takes_secret_in_body_only => Some(secret),
+            _ => None,
+        };
+        // RFC 8628 wants the id of those who do not prove themselves; some providers want everybody's.
+        if in_header.is_none() || asked == Asked::DeviceAuthorization {
+            form.push("client_id", self.id());
+        }
+        if let Some(secret) = in_header {
+            evidence.header = Some(self.basic(secret)?);
+            return Ok(evidence);
+        }
+        match &self.shared.proof {
+            Proof::None => {}
+            Proof::Secret(secret) | Proof::SecretInBody(secret) => {
+                form.push_secret("client_secret", secret);
+            }
+            Proof::Key(key) => {
+                let audience = match &self.shared.assertion_audience {
+                    AssertionAudience::Other(audience) => audience.clone(),
+                    AssertionAudience::Endpoint => endpoint.to_string(),
+                    AssertionAudience::Issuer => match &metadata.issuer {
+                        Some(issuer) => issuer.clone(),
+                        None => metadata.token_endpoint.to_string(),
+                    },
+                };
+                let now = shifted(self.now(), ahead);
+                form.push("client_assertion_type", ASSERTION_TYPE);
+                form.push_secret(
+                    "client_assertion",
+                    &key.assertion(self.id(), &audience, now)?,
+                );
+            }
+            Proof::Assertions(source) => {
+                let assertion = source.fetch().await?;
+                form.push("client_assertion_type", ASSERTION_TYPE);
+                form.push_secret("client_assertion", &Secret::new(assertion.expose()));
+                evidence.foreign = Some(assertion);
+            }
+        }
+        Ok(evidence)
+    }
+
+    async fn post(
+        &self,
+        endpoint: &Uri,
+        asked: Asked,
+        form: &Form,
+        proof: &Evidence,
     ) -> Result<Reply, AuthError> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(endpoint)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let mut proof = Form::default();
-        match &self.shared.proof {
-            Proof::Secret(secret) if !metadata.takes_secret_in_body_only => {
-                request = request.header(header::AUTHORIZATION, self.basic(secret)?);
-            }
-            other => {
-                proof.push("client_id", self.id());
-                match other {
-                    Proof::None => {}
-                    Proof::Secret(secret) | Proof::SecretInBody(secret) => {
-                        proof.push_secret("client_secret", secret);
-                    }
-                    Proof::Key(key) => {
-                        let endpoint = || metadata.token_endpoint.to_string();
-                        let audience = self.shared.assertion_audience.clone();
-                        let audience = audience.or_else(|| metadata.issuer.clone());
-                        let now = shifted(self.now(), ahead);
-                        let audience = audience.unwrap_or_else(endpoint);
-                        let assertion = key.assertion(self.id(), &audience, now)?;
-                        proof.push("client_assertion_type", ASSERTION_TYPE);
-                        proof.push_secret("client_assertion", &assertion);
-                    }
-                    Proof::Assertions(source) => {
-                        let assertion = Secret::new(source.fetch().await?.expose());
-                        proof.push("client_assertion_type", ASSERTION_TYPE);
-                        proof.push_secret("client_assertion", &assertion);
-                    }
-                }
-            }
+        if let Some(value) = &proof.header {
+            request = request.header(header::AUTHORIZATION, value);
         }
-        let request = request.body(Full::new(form.body_with(&proof)));
+        let request = request.body(Full::new(form.body_with(&proof.form)));
         let request = request.map_err(|_| unwritable("the request"))?;
         let transport = self.provider().transport();
         transport
@@ -266,7 +335,9 @@ impl OAuthClient {
         let mut text = Zeroizing::new(String::with_capacity(8 + room.div_ceil(3) * 4));
         text.push_str("Basic ");
         STANDARD.encode_string(pair.as_bytes(), &mut text);
-        let mut value = HeaderValue::from_str(&text).map_err(|_| unwritable("the secret"))?;
+        // Wiped with the last of its clones.
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
+            .map_err(|_| unwritable("the secret"))?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -277,12 +348,23 @@ impl OAuthClient {
         let date = reply.headers.get(header::DATE)?.to_str().ok()?;
         let theirs = httpdate::parse_http_date(date).ok()?;
         let ours = self.now();
-        let seconds = |d: Duration| i64::try_from(d.as_secs()).ok();
-        match theirs.duration_since(ours) {
-            Ok(ahead) => seconds(ahead),
-            Err(behind) => Some(-seconds(behind.duration())?),
-        }
+        let (ahead, difference) = match theirs.duration_since(ours) {
+            Ok(ahead) => (true, ahead),
+            Err(behind) => (false, behind.duration()),
+        };
+        let seconds = Some(difference.as_secs()).filter(|&seconds| seconds <= MOST_SKEW)?;
+        let seconds = i64::try_from(seconds).ok()?;
+        Some(if ahead { seconds } else { -seconds })
     }
+}
+
+/// What proves the client in one request.
+#[derive(Default)]
+struct Evidence {
+    header: Option<HeaderValue>,
+    form: Form,
+    /// The assertion of somebody else's, who may have to hear that it is no good.
+    foreign: Option<Token>,
 }
 
 impl fmt::Debug for OAuthClient {

@@ -95,6 +95,11 @@ impl OAuthClient {
 impl ClientCredentials {
     option_setters!();
 
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
     /// Keeps a token for all requests, and renews it before it ends.
     pub fn cached(self) -> Cached<Self> {
         Cached::new(self)

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::client::OAuthClient;
 use super::error::{Asked, OAuthError};
 use super::form::Form;
+use super::id_token;
 use super::options::{Options, option_setters};
 use super::reply::{Text, seconds};
 use super::tokens::Tokens;
@@ -68,8 +69,14 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// What `slow_down` adds to the interval: section 3.5.
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// A provider that is down is not asked less often than this.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+/// A provider that is down is not asked less often than this, unless it has asked for that.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long before its end a code is tried for the last time.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// What a user is shown fits on a screen.
+const MAX_SHOWN: usize = 2048;
 
 /// Nobody enters a code after so long, whatever the provider says.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -86,6 +93,11 @@ impl OAuthClient {
 
 impl DeviceAuthorization {
     option_setters!();
+
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
 
     /// Asks for a code that the user can enter.
     ///
@@ -106,7 +118,8 @@ impl DeviceAuthorization {
         self.options.write(&mut form)?;
         let asked = Asked::DeviceAuthorization;
         let reply = self.client.ask(&metadata, endpoint, asked, form).await?;
-        DeviceLogin::read(&reply, &asked.at(endpoint), self.client)
+        let issuer = metadata.issuer.clone();
+        DeviceLogin::read(&reply, &asked.at(endpoint), self.client, issuer)
     }
 }
 
@@ -125,6 +138,7 @@ impl fmt::Debug for DeviceAuthorization {
 #[must_use = "a login has to be finished"]
 pub struct DeviceLogin {
     client: OAuthClient,
+    issuer: Option<String>,
     device_code: Secret,
     user_code: String,
     verification_uri: String,
@@ -148,7 +162,12 @@ struct Document {
 }
 
 impl DeviceLogin {
-    fn read(reply: &Reply, what: &str, client: OAuthClient) -> Result<Self, AuthError> {
+    fn read(
+        reply: &Reply,
+        what: &str,
+        client: OAuthClient,
+        issuer: Option<String>,
+    ) -> Result<Self, AuthError> {
         let start = Monotonic::now();
         let document: Option<Document> = match reply.may_be_json() {
             true => serde_json::from_slice(&reply.body).ok(),
@@ -159,7 +178,8 @@ impl DeviceLogin {
                 "{what} sent no device code: is there a proxy or a sign-in page in between?"
             )));
         };
-        let is_printable = |text: &str| !text.is_empty() && text.chars().all(|c| !is_odd(c));
+        let is_printable =
+            |text: &str| (1..=MAX_SHOWN).contains(&text.len()) && text.chars().all(|c| !is_odd(c));
         let is_url = |text: &str| {
             let scheme = text.parse::<Uri>().ok();
             let scheme = scheme.as_ref().and_then(Uri::scheme_str);
@@ -173,13 +193,14 @@ impl DeviceLogin {
         let duration = |value: Option<Value>| value.as_ref().and_then(seconds);
         Ok(Self {
             client,
+            issuer,
             device_code: document.device_code.0,
             user_code: document.user_code,
             verification_uri: document.verification_uri,
             verification_uri_complete: document.verification_uri_complete.filter(|url| is_url(url)),
             interval: duration(document.interval)
                 .unwrap_or(INTERVAL)
-                .clamp(Duration::from_secs(1), LONGEST_INTERVAL),
+                .max(Duration::from_secs(1)),
             life: duration(document.expires_in)
                 .unwrap_or(LONGEST_LIFE)
                 .min(LONGEST_LIFE),
@@ -216,32 +237,45 @@ impl DeviceLogin {
     /// again for as long as the code is good.
     pub async fn finish(self) -> Result<Tokens, AuthError> {
         let mut interval = self.interval;
+        // Longer while the provider cannot be reached.
+        let mut pause = interval;
         loop {
-            let left = self.life.saturating_sub(Monotonic::now().since(self.start));
-            timer(interval.min(left))?.await;
-            if left <= interval {
+            let left = self.left();
+            if left <= LAST_CALL {
                 return Err(AuthError::new(
                     AuthErrorKind::SignInRequired,
                     "the user did not confirm in time: sign in again",
                 ));
             }
+            timer(pause.min(left - LAST_CALL))?.await;
             let form = Form::of_grant("urn:ietf:params:oauth:grant-type:device_code")
                 .with_secret("device_code", &self.device_code);
             let error = match self.client.grant(Asked::DeviceToken, form).await {
-                Ok(reply) => return Ok(reply.into()),
+                Ok(reply) => {
+                    if let Some(token) = &reply.id {
+                        let (id, now) = (self.client.id(), self.client.now());
+                        id_token::check(token.expose(), self.issuer.as_deref(), id, None, now)?;
+                    }
+                    return Ok(Tokens::issued(reply, &self.client));
+                }
                 Err(error) => error,
             };
             match OAuthError::of(&error).map(OAuthError::code) {
-                Some("authorization_pending") => {}
-                Some("slow_down") => interval = interval.saturating_add(SLOWER),
+                Some("authorization_pending") => pause = interval,
+                Some("slow_down") => {
+                    interval = interval.saturating_add(SLOWER);
+                    pause = interval;
+                }
                 _ if error.is_transient() => {
-                    interval = interval
-                        .saturating_mul(2)
-                        .min(LONGEST_INTERVAL.max(interval));
+                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE).max(interval);
                 }
                 _ => return Err(error),
             }
         }
+    }
+
+    fn left(&self) -> Duration {
+        self.life.saturating_sub(Monotonic::now().since(self.start))
     }
 }
 
@@ -258,5 +292,10 @@ impl fmt::Debug for DeviceLogin {
 /// What a terminal obeys, or shows as nothing or in another order.
 fn is_odd(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{200b}'..='\u{200f}'
+        )
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }

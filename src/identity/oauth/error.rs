@@ -19,7 +19,8 @@ use crate::secret::Secret;
 /// fn report(error: &AuthError) {
 ///     eprintln!("{error}");
 ///     if let Some(provider) = OAuthError::of(error) {
-///         eprintln!("  the provider says: {}", provider.description().unwrap_or("nothing"));
+///         let words = provider.description().unwrap_or("nothing");
+///         eprintln!("  the provider says: {}", words.escape_debug()); // what a terminal would obey
 ///     }
 /// }
 /// ```
@@ -27,13 +28,18 @@ use crate::secret::Secret;
 /// [RFC 6749, section 5.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
 #[derive(Clone)]
 pub struct OAuthError {
-    status: StatusCode,
+    /// `None` for an authorization response, which came by the browser.
+    status: Option<StatusCode>,
     code: Secret,
     description: Option<Secret>,
 }
 
 impl OAuthError {
-    pub(super) fn new(status: StatusCode, code: Secret, description: Option<Secret>) -> Self {
+    pub(super) fn new(
+        status: Option<StatusCode>,
+        code: Secret,
+        description: Option<Secret>,
+    ) -> Self {
         Self {
             status,
             code,
@@ -53,8 +59,8 @@ impl OAuthError {
         None
     }
 
-    /// The status of the answer. Of an authorization response, which has none, it is 200.
-    pub fn status(&self) -> StatusCode {
+    /// The status of the answer. An authorization response has none: it comes by the browser.
+    pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
@@ -66,7 +72,7 @@ impl OAuthError {
     /// The provider's own words for developers, as they came.
     ///
     /// They may hold anything, the secret that was sent included, so no error and no event of this crate
-    /// repeats them. Mind where you print them.
+    /// repeats them. Mind where you print them, and escape what a terminal would obey.
     pub fn description(&self) -> Option<&str> {
         self.description.as_ref().map(Secret::expose)
     }
@@ -97,11 +103,13 @@ impl fmt::Debug for OAuthError {
 
 impl StdError for OAuthError {}
 
-/// What the IANA registry of OAuth extension errors has, and OpenID Connect Core, section 3.1.2.6.
-const CODES: [&str; 22] = [
+/// What the IANA registry of OAuth extension errors has, OpenID Connect Core, section 3.1.2.6, and GitHub.
+const CODES: [&str; 24] = [
     "access_denied",
     "account_selection_required",
     "authorization_pending",
+    "bad_refresh_token",
+    "bad_verification_code",
     "consent_required",
     "expired_token",
     "interaction_required",
@@ -145,6 +153,11 @@ impl Asked {
         };
         let host = endpoint.host().unwrap_or_default();
         format!("the {which} endpoint of {host}")
+    }
+
+    /// Whether somebody sits there who may say no.
+    fn asks_user(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::DeviceToken)
     }
 
     /// How many times the transport's timeout its answer is waited for. What a refresh brings cannot be had
@@ -199,12 +212,7 @@ pub(super) fn judge(reply: Reply, asked: Asked, what: &str) -> Result<Reply, Aut
         )));
     }
     // Whatever their bodies say: these are about the moment.
-    let passes = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
-        );
-    if passes {
+    if is_for_now(status) {
         return Err(AuthError::passing(format!("{what} answered {status}")));
     }
     match Document::read(&reply).and_then(Document::into_error) {
@@ -219,6 +227,15 @@ pub(super) fn judge(reply: Reply, asked: Asked, what: &str) -> Result<Reply, Aut
             )),
         }),
     }
+}
+
+/// Whether a status is about the moment, and not about the request.
+pub(super) fn is_for_now(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+        )
 }
 
 /// What an error of the provider's becomes.
@@ -243,10 +260,13 @@ fn meaning(code: &str, asked: Asked) -> (&'static str, Meaning) {
     use Meaning::{NeedsUser, Passes, Stays};
 
     match code {
-        "invalid_grant" => match asked.refused_grant() {
-            (advice, true) => (advice, NeedsUser),
-            (advice, false) => (advice, Stays),
-        },
+        // The others are GitHub's.
+        "invalid_grant" | "bad_refresh_token" | "bad_verification_code" => {
+            match asked.refused_grant() {
+                (advice, true) => (advice, NeedsUser),
+                (advice, false) => (advice, Stays),
+            }
+        }
         "invalid_client" => (
             "it does not know the client, or its secret, key or assertion is not right",
             Stays,
@@ -272,15 +292,23 @@ fn meaning(code: &str, asked: Asked) -> (&'static str, Meaning) {
             ("it asks to be tried later", Passes)
         }
         "authorization_pending" => ("the user has not confirmed yet", Passes),
-        "access_denied" if asked == Asked::ClientCredentials => {
-            ("it does not let the client have a token", Stays)
-        }
-        "access_denied" => ("the user, or the provider, said no", NeedsUser),
+        "access_denied" if asked.asks_user() => ("the user, or the provider, said no", NeedsUser),
+        // Auth0 says so of a wrong secret.
+        "access_denied" => (
+            "it does not let the client have a token: check its secret, and its registration",
+            Stays,
+        ),
         "expired_token" => ("the user did not confirm in time: sign in again", NeedsUser),
         "interaction_required"
         | "login_required"
         | "consent_required"
-        | "account_selection_required" => ("the user has to sign in again", NeedsUser),
+        | "account_selection_required" => match asked {
+            Asked::ClientCredentials => (
+                "it wants a user, and there is none: check the client",
+                Stays,
+            ),
+            _ => ("the user has to sign in again", NeedsUser),
+        },
         "invalid_dpop_proof" | "use_dpop_nonce" => (
             "it wants proofs of possession (DPoP), which this crate does not make",
             Stays,

@@ -15,6 +15,8 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value};
 
+use zeroize::Zeroizing;
+
 use super::random::random_text;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::secret::Secret;
@@ -57,6 +59,10 @@ enum Pair {
 /// How long an assertion is good for. It is made for one request; the rest is for clocks that differ.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
+/// For an assertion with a long audience and the signature of a large key, so that none is left behind in a
+/// buffer that was too small.
+const ROOM: usize = 4096;
+
 impl PrivateKey {
     /// The first private key of a PEM file: `PRIVATE KEY` (PKCS #8), or `RSA PRIVATE KEY` (PKCS #1).
     ///
@@ -65,24 +71,16 @@ impl PrivateKey {
     /// [`AuthErrorKind::MalformedCredential`] if there is none, if it is encrypted, or of a kind or size
     /// that is not in the table above.
     pub fn from_pem(pem: &[u8]) -> Result<Self, AuthError> {
-        // Without the source, which may repeat what was there.
-        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
-            unusable(match contains(pem, b"ENCRYPTED") {
-                true => {
-                    "the private key is encrypted: decrypt it first (`openssl pkcs8 -in key.pem -out \
-                     plain.pem`)"
-                }
-                false => {
-                    "the text has no private key: expected a PEM file with `-----BEGIN PRIVATE KEY-----`"
-                }
-            })
-        })?;
-        if contains(pem, b"ENCRYPTED") && !contains(pem, b"BEGIN PRIVATE KEY") {
+        // The word is there in PKCS #8 and in OpenSSL's own format.
+        if contains(pem, b"ENCRYPTED") {
             return Err(unusable(
-                "the private key is encrypted: decrypt it first (`openssl pkcs8 -in key.pem -out \
-                 plain.pem`)",
+                "the private key is encrypted: decrypt it first (`openssl pkcs8 -in key.pem -out plain.pem`)",
             ));
         }
+        // Without the source, which may repeat what was there.
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
+            unusable("the text has no private key: expected a PEM file with `-----BEGIN PRIVATE KEY-----`")
+        })?;
         Self::from_der(&key)
     }
 
@@ -166,13 +164,14 @@ impl PrivateKey {
             "exp": issued.saturating_add(LIFETIME.as_secs()),
         });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let mut assertion = part(&Value::Object(header));
+        let mut assertion = Zeroizing::new(String::with_capacity(ROOM));
+        assertion.push_str(&part(&Value::Object(header)));
         assertion.push('.');
         assertion.push_str(&part(&claims));
         let signature = self.sign(assertion.as_bytes())?;
         assertion.push('.');
         assertion.push_str(&URL_SAFE_NO_PAD.encode(signature));
-        Ok(Secret::new(assertion))
+        Ok(Secret::new(std::mem::take(&mut *assertion)))
     }
 
     fn algorithm(&self) -> &'static str {

@@ -1,20 +1,26 @@
 //! Waits on this machine for a browser to come back: RFC 8252, section 7.3.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use futures::future::{Either, select, select_all};
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::future::{Either, select};
 use http::Uri;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Sleep;
 use zeroize::Zeroizing;
 
 use super::authorization_code::AuthorizationRequest;
 use super::tokens::Tokens;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::runtime::timer;
+use crate::origin::port_of;
 use crate::secret::Secret;
 
 /// A login whose browser comes back to this machine.
@@ -40,6 +46,9 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// A connection that asks for nothing is not kept for long.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection that is served.
+type Visit<'a> = Pin<Box<dyn Future<Output = Option<Result<Secret, AuthError>>> + Send + 'a>>;
 
 impl LoopbackLogin {
     pub(super) fn new(
@@ -88,35 +97,51 @@ impl LoopbackLogin {
     }
 
     async fn wait(&self) -> Result<Secret, AuthError> {
-        let mut visits = FuturesUnordered::new();
-        loop {
-            let accepted = self.listeners.iter().map(|l| Box::pin(l.accept()));
-            let next = async {
-                match visits.is_empty() {
-                    true => futures::future::pending().await,
-                    false => visits.next().await.flatten(),
+        let mut visits: VecDeque<Visit<'_>> = VecDeque::new();
+        let mut pause: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            // Those that are here first: newcomers could keep them waiting for ever.
+            let mut answer = None;
+            visits.retain_mut(|visit| match visit.as_mut().poll(cx) {
+                Poll::Ready(brought) => {
+                    answer = answer.take().or(brought);
+                    false
                 }
-            };
-            let event = {
-                let accepting = select_all(accepted);
-                match select(accepting, std::pin::pin!(next)).await {
-                    Either::Left(((accepted, ..), _)) => Either::Left(accepted),
-                    Either::Right((answer, _)) => Either::Right(answer),
-                }
-            };
-            match event {
-                Either::Left(Ok((stream, from))) => {
-                    // The newest is the likeliest to be the browser's.
-                    if visits.len() < MAX_CONNECTIONS && from.ip().is_loopback() {
-                        visits.push(self.visit(stream));
+                Poll::Pending => true,
+            });
+            if let Some(answer) = answer {
+                return Poll::Ready(answer);
+            }
+            if let Some(sleep) = &mut pause {
+                ready!(sleep.as_mut().poll(cx));
+                pause = None;
+            }
+            for listener in &self.listeners {
+                while let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    match accepted {
+                        Ok((stream, from)) if from.ip().is_loopback() => {
+                            // The newest is the likeliest to be the browser's.
+                            if visits.len() == MAX_CONNECTIONS {
+                                visits.pop_front();
+                            }
+                            visits.push_back(Box::pin(self.visit(stream)));
+                            // Has to be polled once, which is done before more are taken in.
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        Ok(_) => {}
+                        // Too many open files: a moment later there may be fewer.
+                        Err(_) => {
+                            pause = timer(Duration::from_millis(100)).ok();
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
                     }
                 }
-                // Too many open files: a moment later there may be fewer.
-                Either::Left(Err(_)) => timer(Duration::from_millis(100))?.await,
-                Either::Right(Some(answer)) => return answer,
-                Either::Right(None) => {}
             }
-        }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Serves one connection; `None` if it did not bring the answer.
@@ -203,7 +228,10 @@ impl RedirectUri {
         }
         Ok(Self {
             host: host.to_owned(),
-            port: authority.port_u16().unwrap_or(0),
+            port: match authority.port() {
+                None => 0,
+                Some(_) => port_of(authority, false).map_err(|_| not_a_loopback_uri())?,
+            },
             path: uri.path().to_owned(),
         })
     }
@@ -229,10 +257,13 @@ impl RedirectUri {
         self.port = listener.local_addr().map_err(failed)?.port();
         let mut listeners = vec![listener];
         // What a browser makes of the name depends on the machine, and some machines have no IPv6.
-        if self.host == "localhost"
-            && let Ok(other) = TcpListener::bind(SocketAddr::new(v6, self.port)).await
-        {
-            listeners.push(other);
+        if self.host == "localhost" {
+            match TcpListener::bind(SocketAddr::new(v6, self.port)).await {
+                Ok(other) => listeners.push(other),
+                // Somebody else's, whom the browser might come to instead.
+                Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(failed(error)),
+                Err(_) => {}
+            }
         }
         Ok((self, listeners))
     }

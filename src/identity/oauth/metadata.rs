@@ -74,6 +74,9 @@ impl Metadata {
                 return Ok(None);
             };
             let bad = || AuthError::refused(format!("{what} has a `{name}` that cannot be used"));
+            if !is_plain_url(&url) {
+                return Err(bad());
+            }
             let url: Uri = url.parse().map_err(|_| bad())?;
             check_url(&url, name).map_err(|error| bad().with_source(error))?;
             if https && url.scheme_str() != Some("https") {
@@ -108,4 +111,11 @@ impl Metadata {
             names_issuer: document.authorization_response_iss_parameter_supported,
         })
     }
+}
+
+/// Whether a URL has only what URLs are made of (RFC 3986), and nothing that a terminal or a shell makes more of
+/// than that: users are shown it, and programs hand it to browsers.
+pub(super) fn is_plain_url(url: &str) -> bool {
+    url.bytes()
+        .all(|b| b.is_ascii_graphic() && !b"\"'`\\<>^{|}".contains(&b))
 }

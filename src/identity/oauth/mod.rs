@@ -36,14 +36,15 @@
 //! | only the user can help: nobody is signed in, or the session has ended | no | `SignInRequired` |
 //! | the program or its configuration is wrong | no | `Configuration`, `PlainText`, `MalformedCredential` |
 //!
-//! A provider that cannot be reached never signs anybody out. No error and no event has a secret in it, nor
+//! A provider that cannot be reached never signs anybody out; one whose answer got lost may, and
+//! [`RefreshToken`] says how. No error and no event has a secret in it, nor
 //! anything that a provider sent but a status and a registered error code.
 //!
 //! # The lives of tokens
 //!
 //! `expires_in` counts from when a token was asked for; without it, a JSON Web Token's own `exp` and `iat` do;
 //! a token with neither is kept until an API rejects it. Tokens are not verified: that is the API's business.
-//! An ID token's claims are, at sign-in.
+//! An ID token's claims are, at sign-in. The bare JWT bearer grant (RFC 7523, section 2.1) is not there.
 
 mod any_source;
 mod authorization_code;
@@ -67,7 +68,7 @@ mod token_exchange;
 mod tokens;
 
 pub use authorization_code::{AuthorizationCode, AuthorizationRequest};
-pub use client::OAuthClient;
+pub use client::{AssertionAudience, OAuthClient};
 pub use client_credentials::ClientCredentials;
 pub use device::{DeviceAuthorization, DeviceLogin};
 pub use error::OAuthError;

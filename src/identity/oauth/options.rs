@@ -40,6 +40,10 @@ const OURS: [&str; 22] = [
 ];
 
 impl Options {
+    pub(super) fn are_default(&self) -> bool {
+        self.scope.is_none() && self.targets.is_empty() && self.extra.is_empty()
+    }
+
     pub(super) fn add_extra(&mut self, name: String, value: Secret) {
         self.extra.push((name, value));
     }
@@ -60,15 +64,18 @@ impl Options {
         for (name, value) in &self.extra {
             // A parameter that is there twice is an error to providers, and one that replaces ours may be
             // a hole: the error says which it was before anything is sent.
-            if OURS.contains(&name.as_str()) || form.has(name) {
-                return Err(AuthError::new(
-                    AuthErrorKind::Configuration,
-                    format!(
-                        "`parameter({name:?}, …)` would be sent twice: there is a setting for it"
-                    ),
-                ));
-            }
-            form.push_secret(name.clone(), value);
+            let problem = match OURS.contains(&name.as_str()) {
+                true => "is the crate's to send: there is a setting for it",
+                false if form.has(name) => "would be sent twice",
+                false => {
+                    form.push_secret(name.clone(), value);
+                    continue;
+                }
+            };
+            return Err(AuthError::new(
+                AuthErrorKind::Configuration,
+                format!("`parameter({name:?}, …)` {problem}"),
+            ));
         }
         Ok(())
     }
@@ -83,42 +90,38 @@ impl fmt::Debug for Options {
     }
 }
 
-/// The setters that all grants share.
+/// The setters that all grants share, over one that changes the options.
 macro_rules! option_setters {
     () => {
         /// The scopes to ask for, separated by spaces. What the provider grants by itself if there are none.
-        pub fn scope(mut self, scope: impl Into<String>) -> Self {
-            self.options.scope = Some(scope.into());
-            self
+        pub fn scope(self, scope: impl Into<String>) -> Self {
+            self.set(|options| options.scope = Some(scope.into()))
         }
 
         /// The API that the token is for, where the provider asks for its `audience`: Auth0 does, and token
         /// exchange ([RFC 8693, section 2.1]). Call it again for further ones.
         ///
         /// [RFC 8693, section 2.1]: https://www.rfc-editor.org/rfc/rfc8693#section-2.1
-        pub fn audience(mut self, audience: impl Into<String>) -> Self {
-            self.options.targets.push(("audience", audience.into()));
-            self
+        pub fn audience(self, audience: impl Into<String>) -> Self {
+            self.set(|options| options.targets.push(("audience", audience.into())))
         }
 
         /// The API that the token is for, as its absolute URI ([RFC 8707]). Call it again for further ones.
         ///
         /// [RFC 8707]: https://www.rfc-editor.org/rfc/rfc8707#section-2
-        pub fn resource(mut self, resource: impl Into<String>) -> Self {
-            self.options.targets.push(("resource", resource.into()));
-            self
+        pub fn resource(self, resource: impl Into<String>) -> Self {
+            self.set(|options| options.targets.push(("resource", resource.into())))
         }
 
-        /// A parameter of the provider's own. Its value is kept as a secret is.
+        /// A parameter of the provider's own, for the request that a grant begins with (of a sign-in by a
+        /// browser: its URL). Its value is kept as a secret is.
         ///
         /// One that the crate sends itself is an [`AuthErrorKind::Configuration`] error when a token is asked
         /// for.
         ///
         /// [`AuthErrorKind::Configuration`]: crate::AuthErrorKind::Configuration
-        pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-            self.options
-                .add_extra(name.into(), crate::secret::Secret::new(value));
-            self
+        pub fn parameter(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.set(|options| options.add_extra(name.into(), crate::secret::Secret::new(value)))
         }
     };
 }

@@ -9,7 +9,8 @@ use futures::lock::Mutex;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 
-use super::metadata::Metadata;
+use super::error::is_for_now;
+use super::metadata::{Metadata, is_plain_url};
 use crate::clock::Monotonic;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::transport::{Transport, check_url};
@@ -69,12 +70,15 @@ struct Discovery {
 
 struct Found {
     metadata: Arc<Metadata>,
-    at: Monotonic,
+    until: Monotonic,
 }
 
 /// How long metadata is used. Endpoints hardly ever move, and a provider that moves them keeps the old
 /// ones for longer than this.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// When they cannot be had anew, and the old ones are used.
+const ASK_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 impl Provider {
     /// A provider whose endpoints are found out from its issuer identifier, when they are first needed.
@@ -108,7 +112,7 @@ impl Provider {
         })
     }
 
-    /// Where a user signs in, in a browser. Replaces what is discovered, as the other setters do.
+    /// Where a user signs in, in a browser.
     ///
     /// # Errors
     ///
@@ -171,10 +175,8 @@ impl Provider {
     pub(super) fn id(&self) -> String {
         match &self.source {
             Source::Discovered(discovery) => discovery.issuer.text.clone(),
-            Source::Given(metadata) => match &metadata.issuer {
-                Some(issuer) => issuer.clone(),
-                None => metadata.token_endpoint.to_string(),
-            },
+            // Not the issuer, which is whatever the program says: the endpoint is what secrets go to.
+            Source::Given(metadata) => metadata.token_endpoint.to_string(),
         }
     }
 
@@ -187,18 +189,18 @@ impl Provider {
         let mut found = discovery.found.lock().await;
         let now = Monotonic::now();
         match &*found {
-            Some(known) if now.since(known.at) < MAX_AGE => return Ok(Arc::clone(&known.metadata)),
+            Some(known) if now < known.until => return Ok(Arc::clone(&known.metadata)),
             _ => {}
         }
-        let metadata = match (discovery.ask(&self.transport).await, &*found) {
-            (Ok(metadata), _) => Arc::new(metadata),
-            // They were good a moment ago. Whether they still are is asked again in another day.
-            (Err(_), Some(known)) => Arc::clone(&known.metadata),
+        let (metadata, age) = match (discovery.ask(&self.transport).await, &*found) {
+            (Ok(metadata), _) => (Arc::new(metadata), MAX_AGE),
+            // They were good a moment ago.
+            (Err(_), Some(known)) => (Arc::clone(&known.metadata), ASK_AGAIN),
             (Err(error), None) => return Err(error),
         };
         *found = Some(Found {
             metadata: Arc::clone(&metadata),
-            at: now,
+            until: now.saturating_add(age),
         });
         Ok(metadata)
     }
@@ -208,7 +210,10 @@ impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Provider");
         match &self.source {
-            Source::Given(metadata) => debug.field("metadata", metadata),
+            // Without its query.
+            Source::Given(metadata) => {
+                debug.field("token_endpoint", &metadata.token_endpoint.host())
+            }
             Source::Discovered(discovery) => debug.field("issuer", &discovery.issuer.text),
         };
         debug.finish_non_exhaustive()
@@ -218,7 +223,7 @@ impl fmt::Debug for Provider {
 impl Discovery {
     async fn ask(&self, transport: &Transport) -> Result<Metadata, AuthError> {
         let what = format!("the discovery document of {}", self.issuer.host());
-        let mut missing = None;
+        let mut answers = Vec::new();
         for url in self.issuer.well_known()? {
             let request = Request::builder()
                 .method(Method::GET)
@@ -232,7 +237,6 @@ impl Discovery {
                     let https = self.issuer.is_https();
                     return Metadata::parse(&reply, &what, &self.issuer.text, https);
                 }
-                status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => missing = Some(status),
                 status if status.is_redirection() => {
                     return Err(AuthError::new(
                         AuthErrorKind::Configuration,
@@ -242,6 +246,8 @@ impl Discovery {
                         ),
                     ));
                 }
+                // Nothing there, which some servers say in other words.
+                status if status.is_client_error() && !is_for_now(status) => answers.push(status),
                 status => {
                     return Err(AuthError::passing(format!(
                         "{what} cannot be had: {status}"
@@ -249,11 +255,17 @@ impl Discovery {
                 }
             }
         }
-        let status = missing.unwrap_or(StatusCode::NOT_FOUND);
-        Err(AuthError::refused(format!(
-            "{what} does not exist ({status}): check the issuer, or use `Provider::new` with the token \
-             endpoint if the provider has no discovery"
-        )))
+        let is_missing = |status: &StatusCode| matches!(status.as_u16(), 404 | 410);
+        match answers.iter().find(|status| !is_missing(status)) {
+            // A firewall, perhaps.
+            Some(status) => Err(AuthError::passing(format!(
+                "{what} cannot be had: {status}"
+            ))),
+            None => Err(AuthError::refused(format!(
+                "{what} does not exist: check the issuer, or use `Provider::new` with the token endpoint if the \
+                 provider has no discovery"
+            ))),
+        }
     }
 }
 
@@ -309,7 +321,8 @@ fn not_an_issuer() -> AuthError {
 }
 
 fn endpoint(url: &str, what: &str) -> Result<Uri, AuthError> {
-    let uri: Uri = url.parse().map_err(|_| {
+    let uri = url.parse().ok().filter(|_| is_plain_url(url));
+    let uri: Uri = uri.ok_or_else(|| {
         AuthError::new(
             AuthErrorKind::Configuration,
             format!("{what} is no URL: expected `https://host/path`"),

@@ -1,8 +1,11 @@
 //! The grant that keeps a user signed in.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use futures::FutureExt as _;
 
 use super::client::OAuthClient;
 use super::error::Asked;
@@ -12,10 +15,10 @@ use super::options::{Options, option_setters};
 use super::reply::TokenReply;
 use super::store::RefreshTokenStore;
 use super::tokens::{TokenKind, Tokens};
-use crate::clock::{Clock, Monotonic};
+use crate::clock::Monotonic;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::identity::cache::{CacheRef, Cached};
-use crate::identity::runtime::no_runtime;
+use crate::identity::runtime::{no_runtime, timer};
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
 use crate::secret::Secret;
@@ -47,7 +50,7 @@ use crate::secret::Secret;
 /// # }
 /// ```
 ///
-/// Clones are one session.
+/// Clones are one session. One that is then given another setting is a source of its own, over the same store.
 ///
 /// # What it calls, and when
 ///
@@ -55,24 +58,26 @@ use crate::secret::Secret;
 /// [`cached`](RefreshToken::cached) is, once for all requests and again before the token ends. The first time
 /// after [`sign_in`](RefreshToken::sign_in) the access token that came along is handed out.
 ///
-/// A refresh is never stopped half-way: it runs on a task of its own, and the answer is waited for up to six
+/// No caller stops a refresh half-way: it runs on a task of its own, and the answer is waited for up to six
 /// times as long as the transport's timeout says, because a refresh token that was replaced and did not arrive
-/// is lost. Requests do not wait for that long behind a cache.
+/// is lost. Requests do not wait for that long behind a cache. The end of the runtime does stop it: a program
+/// that is about to exit awaits [`settled`](RefreshToken::settled).
 ///
 /// # What it stores
 ///
 /// The refresh token, in its [`RefreshTokenStore`], under the provider, the client's id and the
 /// [`account`](RefreshToken::account). With every refresh it holds the store's lock, reads the token anew,
 /// and saves the one that replaces it **before** the access token is used: so that programs which share a store
-/// never use one twice, for which providers revoke the whole family. If it cannot be saved it is kept in
-/// memory and saved with the next refresh. Access tokens and ID tokens are not stored.
+/// never use one twice, for which providers revoke the whole family. If it cannot be saved, after three
+/// attempts, it is kept in memory and saved with the next refresh. Access tokens and ID tokens are not stored.
 ///
 /// # What failures mean
 ///
 /// | what | the error | |
 /// |---|---|---|
 /// | the provider cannot be reached, is slow, answers 5xx, 429, or with something else than a token | transient | the session stays: it is asked again after a pause |
-/// | the store fails | transient | as above |
+/// | the store fails | transient, unless it says otherwise: [`FileStore`](super::FileStore) does of a file it cannot trust | as above |
+/// | the connection breaks after the provider has replaced the token, or the program is killed then | whatever the provider says to the old token: [`SignInRequired`], if it has no grace period | |
 /// | nobody has signed in | [`SignInRequired`] | |
 /// | `invalid_grant`: the session has ended, or was revoked | [`SignInRequired`] | the token stays stored, and is not sent again for five minutes |
 /// | `invalid_client`, `invalid_scope`, … | [`Source`](AuthErrorKind::Source) | the session stays: check the client's registration |
@@ -86,15 +91,18 @@ pub struct RefreshToken {
     options: Options,
     kind: TokenKind,
     key: String,
+    store: Arc<dyn RefreshTokenStore>,
     session: Arc<Session>,
 }
 
-/// What all clones share.
+/// What all clones with the same settings share.
+#[derive(Default)]
 struct Session {
-    store: Box<dyn RefreshTokenStore>,
     state: Mutex<State>,
     /// What keeps tokens of this session.
     caches: Mutex<Vec<CacheRef>>,
+    /// Held while the session changes, whatever the store's own lock is worth.
+    changing: Arc<futures::lock::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -118,6 +126,9 @@ struct Ended {
 /// servers has only just issued, and a program that runs on should find out.
 const ENDED: Duration = Duration::from_secs(5 * 60);
 
+/// Between attempts to save a refresh token. A disk that is busy, a keyring that is locked: some of it passes.
+const SAVE_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
 /// A refresh token that could not be saved, and the one in the store that it replaces.
 struct Unsaved {
     stored: Secret,
@@ -132,11 +143,8 @@ impl OAuthClient {
             client: self.clone(),
             options: Options::default(),
             kind: TokenKind::default(),
-            session: Arc::new(Session {
-                store: Box::new(store),
-                state: Mutex::default(),
-                caches: Mutex::default(),
-            }),
+            store: Arc::new(store),
+            session: Arc::default(),
         }
     }
 }
@@ -144,16 +152,26 @@ impl OAuthClient {
 impl RefreshToken {
     option_setters!();
 
-    /// Which account's session it is, for programs that hold several with one client. Call it before anything
-    /// else.
+    /// Which account's session it is, for programs that hold several with one client.
     pub fn account(mut self, name: &str) -> Self {
         self.key = key(&self.client.provider().id(), &[self.client.id(), name]);
-        self
+        self.separate()
     }
 
-    /// Sends the ID token to the API instead of the access token.
-    pub fn send(mut self, kind: TokenKind) -> Self {
+    /// Which token the API is sent. The access token by default.
+    pub fn token_kind(mut self, kind: TokenKind) -> Self {
         self.kind = kind;
+        self.separate()
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self.separate()
+    }
+
+    /// Nothing that another session, or a token of another kind, has in memory is this one's.
+    fn separate(mut self) -> Self {
+        self.session = Arc::default();
         self
     }
 
@@ -167,30 +185,51 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// Those of the store. The older session is then still the one.
+    /// Those of the store: the older session is then still the one. [`AuthErrorKind::Configuration`] for tokens of
+    /// another provider or client.
     pub async fn sign_in(&self, tokens: &Tokens) -> Result<(), AuthError> {
-        let store = &self.session.store;
-        let _lock = store.lock(&self.key).await.map_err(store_failed)?;
-        match tokens.refresh_token() {
-            Some(token) => store.save(&self.key, token).await,
-            // The session lasts as long as its access token.
-            None => store.clear(&self.key).await,
+        if tokens.is_of_another(&self.client) {
+            return Err(AuthError::new(
+                AuthErrorKind::Configuration,
+                "these tokens were issued to another client, or by another provider: each session has its own",
+            ));
         }
-        .map_err(store_failed)?;
+        let (session, tokens) = (self.clone(), tokens.clone());
+        detached(async move { session.replace(&tokens).await }).await
+    }
+
+    async fn replace(&self, tokens: &Tokens) -> Result<(), AuthError> {
+        let _held = self.hold().await?;
+        let stored = match tokens.refresh_token() {
+            Some(token) => self.store.save(&self.key, token).await,
+            // The session lasts as long as its access token.
+            None => self.store.clear(&self.key).await,
+        };
+        stored.map_err(store_failed)?;
         let fresh = match self.kind {
             TokenKind::Access => Some(tokens.access_token()),
             TokenKind::Id => tokens.id_token(),
         };
-        *self.state() = State {
-            fresh: fresh.cloned(),
-            only: match tokens.refresh_token() {
-                Some(_) => None,
-                None => fresh.cloned(),
+        let fresh = fresh.cloned();
+        *self.state() = match tokens.refresh_token() {
+            // What it is for was asked for at the sign-in, and is not known here.
+            Some(_) if !self.options.are_default() => State::default(),
+            Some(_) => State {
+                fresh,
+                ..State::default()
             },
-            ..State::default()
+            None => State {
+                only: fresh,
+                ..State::default()
+            },
         };
         self.tell_caches();
         Ok(())
+    }
+
+    /// Waits until no refresh is under way, so that the program can end without losing what it brings.
+    pub async fn settled(&self) {
+        drop(self.session.changing.lock().await);
     }
 
     /// Whether there is a session, as far as is known without asking the provider. Only a token shows for
@@ -206,10 +245,7 @@ impl RefreshToken {
         Ok(match (&stored, &state.ended) {
             (Some(stored), Some(ended)) => stored.expose() != ended.token.expose(),
             (Some(_), None) => true,
-            (None, _) => state.only.as_ref().is_some_and(|only| {
-                let over = only.has_expired(&Clock::system().moment());
-                !over
-            }),
+            (None, _) => state.only.as_ref().is_some_and(|only| self.lasts(only)),
         })
     }
 
@@ -223,17 +259,30 @@ impl RefreshToken {
     ///
     /// [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009#section-2
     pub async fn sign_out(&self) -> Result<(), AuthError> {
-        let store = &self.session.store;
-        let lock = store.lock(&self.key).await.map_err(store_failed)?;
-        let stored = self.load().await?;
-        store.clear(&self.key).await.map_err(store_failed)?;
-        let state = std::mem::take(&mut *self.state());
-        self.tell_caches();
-        drop(lock);
-        match self.current(&state, stored) {
+        let session = self.clone();
+        let ended = detached(async move { session.forget().await }).await?;
+        match ended {
             Some(token) => self.revoke(&token).await,
             None => Ok(()),
         }
+    }
+
+    /// Ends the session here. Returns the refresh token that it had.
+    async fn forget(&self) -> Result<Option<Secret>, AuthError> {
+        let _held = self.hold().await?;
+        let stored = self.load().await?;
+        self.store.clear(&self.key).await.map_err(store_failed)?;
+        let state = std::mem::take(&mut *self.state());
+        self.tell_caches();
+        Ok(state.current(stored))
+    }
+
+    /// Keeps others from changing the session: tasks of this program, then whoever shares the store.
+    async fn hold(&self) -> Result<impl Send + use<>, AuthError> {
+        let here = Arc::clone(&self.session.changing).lock_owned().await;
+        let everywhere = self.store.lock(&self.key).await.map_err(store_failed)?;
+        // Dropped in this order.
+        Ok((everywhere, here))
     }
 
     async fn revoke(&self, token: &Secret) -> Result<(), AuthError> {
@@ -266,20 +315,18 @@ impl RefreshToken {
         caches.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refreshes, whatever becomes of the caller.
     async fn refresh(self) -> Result<Token, AuthError> {
-        let store = &self.session.store;
-        let _lock = store.lock(&self.key).await.map_err(store_failed)?;
+        let _held = self.hold().await?;
         // Somebody else may have refreshed while this one waited.
         let mut stored = self.load().await?;
         let mut second = false;
         loop {
-            let current = self.current(&self.state(), stored.clone());
+            let current = self.state().current(stored.clone());
             let (Some(kept), Some(current)) = (&stored, current) else {
                 return Err(AuthError::new(
                     AuthErrorKind::SignInRequired,
                     "nobody is signed in: there is no refresh token in the store, or the sign-in brought none \
-                     (most providers want the scope `offline_access` for one)",
+                     (many providers want the scope `offline_access` for one)",
                 ));
             };
             if let Some(ended) = &self.state().ended
@@ -326,14 +373,14 @@ impl RefreshToken {
         let next = reply.refresh.as_ref().unwrap_or(used);
         let saved = match next.expose() == stored.expose() {
             true => Ok(()),
-            false => self.session.store.save(&self.key, next).await,
+            false => self.save(stored, next).await,
         };
         let mut state = self.state();
         state.ended = None;
         state.unsaved = match saved {
             Ok(()) => None,
             Err(error) => {
-                crate::observe::refresh_token_unsaved(&store_failed(error));
+                crate::observe::refresh_token_unsaved(&error);
                 Some(Unsaved {
                     stored: stored.clone(),
                     token: next.clone(),
@@ -342,14 +389,29 @@ impl RefreshToken {
         };
     }
 
-    /// The refresh token that counts: what is stored, unless that has been used and its successor could not be
-    /// saved.
-    fn current(&self, state: &State, stored: Option<Secret>) -> Option<Secret> {
-        match (&state.unsaved, stored) {
-            (Some(unsaved), Some(stored)) if unsaved.stored.expose() == stored.expose() => {
-                Some(unsaved.token.clone())
+    /// Puts a refresh token in the place of the one that is stored. What is at stake is the session, so a store
+    /// that fails, or panics, is asked again.
+    async fn save(&self, stored: &Secret, next: &Secret) -> Result<(), AuthError> {
+        let mut pauses = SAVE_PAUSES.into_iter();
+        loop {
+            let attempt = async {
+                // In a store without a lock, somebody else may have signed in or out by now.
+                let now = self.load().await?;
+                match now.is_some_and(|now| now.expose() == stored.expose()) {
+                    true => self.store.save(&self.key, next).await.map_err(store_failed),
+                    false => Ok(()),
+                }
+            };
+            let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
+            let error = match attempt {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => AuthError::passing("the refresh token store panicked"),
+            };
+            match pauses.next() {
+                Some(pause) => timer(pause)?.await,
+                None => return Err(error),
             }
-            (_, stored) => stored,
         }
     }
 
@@ -366,7 +428,7 @@ impl RefreshToken {
     }
 
     async fn load(&self) -> Result<Option<Secret>, AuthError> {
-        let stored = self.session.store.load(&self.key).await;
+        let stored = self.store.load(&self.key).await;
         stored.map_err(store_failed)
     }
 
@@ -377,11 +439,31 @@ impl RefreshToken {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What came with the sign-in, once.
-    fn take_fresh(&self) -> Option<Token> {
-        let token = self.state().fresh.take()?;
-        let over = token.has_expired(&Clock::system().moment());
-        (!over).then_some(token)
+    /// What came with the sign-in: once, or for as long as it lasts if that is all there is.
+    fn at_sign_in(&self) -> Option<Token> {
+        let mut state = self.state();
+        let token = match state.fresh.take() {
+            Some(fresh) => fresh,
+            None => state.only.clone()?,
+        };
+        self.lasts(&token).then_some(token)
+    }
+
+    fn lasts(&self, token: &Token) -> bool {
+        !token.has_expired(&self.client.moment())
+    }
+}
+
+impl State {
+    /// The refresh token that counts: what is stored, unless that has been used and its successor could not be
+    /// saved.
+    fn current(&self, stored: Option<Secret>) -> Option<Secret> {
+        match (&self.unsaved, stored) {
+            (Some(unsaved), Some(stored)) if unsaved.stored.expose() == stored.expose() => {
+                Some(unsaved.token.clone())
+            }
+            (_, stored) => stored,
+        }
     }
 }
 
@@ -391,26 +473,20 @@ impl TokenSource for RefreshToken {
     fn token(&self) -> Self::Future {
         let session = self.clone();
         GrantFuture::new(async move {
-            if let Some(token) = session.take_fresh() {
-                return Ok(token);
-            }
-            let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime())?;
-            let refresh = crate::observe::in_span_of_caller(session.refresh());
-            // Dropping its handle does not stop a task.
-            match runtime.spawn(refresh).await {
-                Ok(answer) => answer,
-                Err(error) if error.is_panic() => {
-                    Err(AuthError::passing("the refresh token store panicked"))
-                }
-                Err(_) => Err(AuthError::passing(
-                    "a refresh was stopped by the end of its runtime",
-                )),
+            match session.at_sign_in() {
+                Some(token) => Ok(token),
+                None => detached(session.refresh()).await,
             }
         })
     }
 
     fn must_finish(&self) -> bool {
         true
+    }
+
+    fn rejected(&self, token: &Token) {
+        let mut state = self.state();
+        state.only.take_if(|only| only.is_same(token));
     }
 
     fn kept_by(&self, cache: CacheRef) {
@@ -427,6 +503,25 @@ impl fmt::Debug for RefreshToken {
             .field("options", &self.options)
             .field("kind", &self.kind)
             .finish_non_exhaustive()
+    }
+}
+
+/// Does it to the end, whatever becomes of the caller.
+async fn detached<T, F>(work: F) -> Result<T, AuthError>
+where
+    F: Future<Output = Result<T, AuthError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime())?;
+    // Dropping its handle does not stop a task.
+    match runtime.spawn(crate::observe::in_span_of_caller(work)).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_panic() => Err(AuthError::passing(
+            "the transport or the refresh token store panicked",
+        )),
+        Err(_) => Err(AuthError::passing(
+            "what was done to the session was stopped by the end of its runtime",
+        )),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::identity::token::Token;
 use crate::identity::transport::Reply;
 use crate::secret::Secret;
 
+/// Real ones stay well under this, and stores need not have room for more.
+const MAX_TOKEN: usize = 64 * 1024;
+
 /// What a token endpoint issued.
 pub(super) struct TokenReply {
     pub(super) access: Token,
@@ -52,6 +55,14 @@ impl TokenReply {
                  tokens"
             )));
         }
+        let refresh = document.refresh_token.map(|token| token.0);
+        let refresh = refresh.filter(|token| !token.expose().is_empty());
+        if refresh
+            .as_ref()
+            .is_some_and(|token| token.expose().len() > MAX_TOKEN)
+        {
+            return Err(unreadable("a refresh token that is too long to be one"));
+        }
         let mut access = Token::from(access.0);
         access.check()?;
         if let Some(lifetime) = document.expires_in.as_ref().and_then(seconds) {
@@ -59,7 +70,7 @@ impl TokenReply {
         }
         Ok(Self {
             access,
-            refresh: document.refresh_token.map(|token| token.0),
+            refresh,
             id: document.id_token.map(|token| Token::from(token.0)),
             scope: document
                 .scope
@@ -103,7 +114,11 @@ impl Document {
             return None;
         }
         let description = self.error_description.map(|text| text.0);
-        Some(OAuthError::new(self.status, self.error?.0, description))
+        Some(OAuthError::new(
+            Some(self.status),
+            self.error?.0,
+            description,
+        ))
     }
 }
 

@@ -10,7 +10,7 @@ use super::form::Form;
 use super::future::GrantFuture;
 use super::options::{Options, option_setters};
 use crate::error::AuthError;
-use crate::identity::cache::Cached;
+use crate::identity::cache::{CacheRef, Cached};
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
 use crate::secret::Secret;
@@ -143,6 +143,11 @@ impl TokenExchange {
 
     option_setters!();
 
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
     /// Keeps a token for all requests, and renews it before it ends.
     pub fn cached(self) -> Cached<Self> {
         Cached::new(self)
@@ -178,6 +183,14 @@ impl TokenSource for TokenExchange {
 
     fn token(&self) -> Self::Future {
         GrantFuture::new(self.clone().exchange())
+    }
+
+    /// What a session's sign-out ends, it ends here too.
+    fn kept_by(&self, cache: CacheRef) {
+        self.subject.source.kept_by(cache.clone());
+        if let Some(actor) = &self.actor {
+            actor.source.kept_by(cache);
+        }
     }
 }
 

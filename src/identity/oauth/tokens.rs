@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::client::OAuthClient;
 use super::reply::TokenReply;
 use crate::identity::token::Token;
 use crate::secret::Secret;
@@ -26,9 +27,52 @@ pub struct Tokens {
     refresh: Option<Secret>,
     id: Option<Token>,
     scope: Option<String>,
+    /// Whose they are: the provider and the client.
+    owner: Option<(String, String)>,
 }
 
 impl Tokens {
+    /// Tokens that were obtained in some other way: by another library, in a provider's console.
+    pub fn new(access: Token) -> Self {
+        Self {
+            access,
+            refresh: None,
+            id: None,
+            scope: None,
+            owner: None,
+        }
+    }
+
+    /// With a refresh token.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: impl Into<Secret>) -> Self {
+        self.refresh = Some(token.into());
+        self
+    }
+
+    /// With an ID token. It is not checked.
+    #[must_use]
+    pub fn with_id_token(mut self, token: Token) -> Self {
+        self.id = Some(token);
+        self
+    }
+
+    pub(super) fn issued(reply: TokenReply, client: &OAuthClient) -> Self {
+        Self {
+            access: reply.access,
+            refresh: reply.refresh,
+            id: reply.id,
+            scope: reply.scope,
+            owner: Some((client.provider().id(), client.id().to_owned())),
+        }
+    }
+
+    pub(super) fn is_of_another(&self, client: &OAuthClient) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|(provider, id)| *provider != client.provider().id() || id != client.id())
+    }
+
     /// The access token.
     pub fn access_token(&self) -> &Token {
         &self.access
@@ -48,17 +92,6 @@ impl Tokens {
     /// The scope that was granted, if the provider says so. It may be less than what was asked for.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
-    }
-}
-
-impl From<TokenReply> for Tokens {
-    fn from(reply: TokenReply) -> Self {
-        Self {
-            access: reply.access,
-            refresh: reply.refresh,
-            id: reply.id,
-            scope: reply.scope,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ impl Transport {
     /// A transport of its own: hyper-util's client with rustls, HTTP/1.1 and HTTP/2, and the operating
     /// system's root certificates. Clones of it share their connections.
     ///
-    /// Feature `hyper-client`. Connections are kept for as long as their server allows; they are driven by
+    /// Feature `hyper-client`. Connections that are not used are kept for 90 seconds; they are driven by
     /// tasks of the tokio runtime that opened them. Proxies (`HTTPS_PROXY`) are not heeded: where one is
     /// needed, make a client that does, and give it to [`Transport::new`].
     ///

@@ -49,9 +49,10 @@ use crate::origin::Target;
 ///   by itself, switch that off: it would take client secrets along, and this crate could not tell.
 /// - **A reply is 1 MiB at most.** A longer one is an error once that much has been read, or at once if it
 ///   says its length.
-/// - **An exchange takes 10 seconds at most**, from the first byte sent to the last one received.
-/// - **What was sent is wiped** from memory once the client lets go of it, and so is the reply once it has
-///   been read.
+/// - **An exchange takes 10 seconds at most**, from the first byte sent to the last one received; a refresh of a
+///   user's session six times that, since its answer cannot be had again.
+/// - **What was sent is wiped** from memory once the client lets go of it, and so is this crate's copy of the
+///   reply. The client's own buffers are its own.
 ///
 /// Use one that is separate from the client your layers are on: a layer holds a slot of its service while it
 /// waits for a token.

@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use futures::lock::{Mutex, OwnedMutexGuard};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::super::reply::Text;
 use super::{RefreshTokenStore, StoreFuture, StoreLock};
-use crate::clock::Monotonic;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
-use crate::identity::runtime::timer;
+use crate::identity::runtime::{no_runtime, timer};
 use crate::secret::Secret;
 
 /// Keeps refresh tokens in a file, for programs whose users stay signed in.
@@ -34,13 +34,16 @@ use crate::secret::Secret;
 ///   others can read is refused. On Windows the folder's permissions are what it gets. The tokens are not
 ///   encrypted: whoever is the user, or root, has them. Where that is too little, use a keyring of the
 ///   platform's, by a [`RefreshTokenStore`] of your own.
-/// - **It is replaced in one step**, and written to the disk before: a crash leaves the old file or the new one.
-///   A symbolic link stays one.
+/// - **It is replaced in one step**, and written to the disk before: a crash leaves the old file or the new one,
+///   and maybe one with a name of its own beside it. A symbolic link to a file stays one.
 /// - **Programs may share it**: who refreshes a token holds a lock on `<file>.lock` meanwhile, which the
 ///   operating system gives back if the program dies. Locks of a network file system are as good as that is.
-///   After 20 seconds of waiting for one, there is a transient error.
+///   After 70 seconds of waiting for one, there is a transient error. It is one lock for all sessions in the file:
+///   this store is for a user's programs, and a server with many users wants a database.
 ///
-/// The file is JSON, `{"version":1,"tokens":{"<provider> <client>":"<refresh token>"}}`. Files are read and
+/// Keep it in a folder that only its user can write to: others could put files of theirs in its place.
+///
+/// The file is JSON, `{"version":1,"tokens":{"<provider> <client> <account>":"<refresh token>"}}`. Files are read and
 /// written on tokio's blocking threads.
 #[derive(Clone)]
 pub struct FileStore {
@@ -54,8 +57,8 @@ const MAX_LENGTH: u64 = 1024 * 1024;
 
 const VERSION: u32 = 1;
 
-/// A refresh holds the lock for as long as the provider takes to answer.
-const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than what a refresh waits for its answer, and it holds the lock meanwhile.
+const LOCK_PATIENCE: Duration = Duration::from_secs(70);
 
 /// Locks cannot be waited for without a thread that may wait for ever.
 const LOCK_INTERVAL: Duration = Duration::from_millis(25);
@@ -75,27 +78,32 @@ impl FileStore {
         T: Send + 'static,
     {
         let path = Arc::clone(&self.path);
-        match spawn_blocking(move || work(&path)).await {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        match runtime.spawn_blocking(move || work(&path)).await {
             Ok(answer) => answer.map_err(BoxError::from),
             Err(_) => Err("the tokio runtime stopped while a token file was used".into()),
         }
     }
 
     async fn hold(&self) -> Result<(OwnedMutexGuard<()>, File), BoxError> {
-        let task = Arc::clone(&self.refreshing).lock_owned().await;
-        let start = Monotonic::now();
-        loop {
-            if let Some(file) = self.with(try_lock).await? {
-                return Ok((task, file));
+        let held = async {
+            let task = Arc::clone(&self.refreshing).lock_owned().await;
+            loop {
+                if let Some(file) = self.with(try_lock).await? {
+                    return Ok((task, file));
+                }
+                timer(LOCK_INTERVAL)?.await;
             }
-            if Monotonic::now().since(start) > LOCK_PATIENCE {
+        };
+        match select(std::pin::pin!(held), timer(LOCK_PATIENCE)?).await {
+            Either::Left((held, _)) => held,
+            Either::Right(_) => {
                 let path = self.path.display();
-                return Err(AuthError::passing(format!(
-                    "another program holds the lock of the token file {path}, and does not let go of it"
+                Err(AuthError::passing(format!(
+                    "somebody else holds the lock of the token file {path}, and does not let go of it"
                 ))
-                .into());
+                .into())
             }
-            timer(LOCK_INTERVAL)?.await;
         }
     }
 }
@@ -168,15 +176,18 @@ fn read(path: &Path) -> Result<TokensByKey, AuthError> {
             format!("the token file {path} cannot be used: {problem}"),
         )
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    // Before it is opened: a pipe would wait there for somebody who writes.
+    let opened = fs::metadata(path).and_then(|about| match about.is_file() {
+        true => File::open(path).map(Some),
+        false => Ok(None),
+    });
+    let file = match opened {
+        Ok(Some(file)) => file,
+        Ok(None) => return Err(unusable("it is not a regular file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(TokensByKey::new()),
         Err(error) => return Err(failed(path, error)),
     };
     let about = file.metadata().map_err(|error| failed(path, error))?;
-    if !about.is_file() {
-        return Err(unusable("it is not a regular file"));
-    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -232,6 +243,11 @@ fn replace(path: &Path, tokens: &TokensByKey) -> io::Result<()> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 + room.sum::<usize>()));
     serde_json::to_writer(&mut *bytes, &content)?;
     bytes.push(b'\n');
+    if bytes.len() as u64 > MAX_LENGTH {
+        // Nobody could read it again.
+        let problem = "it would be longer than 1 MiB: there are too many sessions in it";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
 
     let path = resolve(path)?;
     let folder = folder_of(&path);
@@ -259,6 +275,14 @@ fn try_lock(path: &Path) -> Result<Option<File>, AuthError> {
         {
             use std::os::unix::fs::OpenOptionsExt as _;
             options.mode(0o600);
+        }
+        // Nobody's link, and no pipe, that was put there.
+        match fs::symlink_metadata(&name) {
+            Ok(about) if !about.is_file() => {
+                let problem = "its lock is not a regular file";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+            }
+            _ => {}
         }
         let file = options.open(name)?;
         match file.try_lock() {

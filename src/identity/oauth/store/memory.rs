@@ -18,7 +18,8 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Shared {
     tokens: Mutex<HashMap<String, Secret>>,
-    refreshing: Arc<futures::lock::Mutex<()>>,
+    /// One for each key. There are as many as there are sessions.
+    locks: Mutex<HashMap<String, Arc<futures::lock::Mutex<()>>>>,
 }
 
 impl MemoryStore {
@@ -54,9 +55,13 @@ impl RefreshTokenStore for MemoryStore {
         })
     }
 
-    fn lock<'a>(&'a self, _key: &'a str) -> StoreFuture<'a, StoreLock> {
-        let refreshing = Arc::clone(&self.shared.refreshing);
-        Box::pin(async move { Ok(StoreLock::new(refreshing.lock_owned().await)) })
+    fn lock<'a>(&'a self, key: &'a str) -> StoreFuture<'a, StoreLock> {
+        let lock = {
+            let locks = self.shared.locks.lock();
+            let mut locks = locks.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(locks.entry(key.to_owned()).or_default())
+        };
+        Box::pin(async move { Ok(StoreLock::new(lock.lock_owned().await)) })
     }
 }
 
