@@ -482,7 +482,9 @@ async fn an_exchange_over_a_session_ends_with_it() {
         .token_exchange(subject, TokenType::AccessToken);
     let cache = exchange.cached();
     cache.token().await.expect("a token");
+    // Of the revocation, which the endpoints have to be known for.
     issuer.answers(json_response(StatusCode::OK, &json!({})));
+    issuer.answers(json_response(StatusCode::OK, &super::issuer::metadata()));
     session.sign_out().await.expect("signed out");
     let error = cache.token().await.expect_err("nobody");
     assert_eq!(error.kind(), AuthErrorKind::SignInRequired);

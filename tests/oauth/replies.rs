@@ -129,6 +129,7 @@ fn answers(cases: u32) {
                     .and_then(|p| {
                         p.device_authorization_endpoint("https://login.example.com/device")
                     })
+                    .and_then(|p| p.authorization_endpoint("https://login.example.com/authorize"))
                     .expect("a provider");
                 let known = OAuthClient::new(endpoint, CLIENT);
                 let scripted = || text(status, kind, &body);

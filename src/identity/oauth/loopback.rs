@@ -222,16 +222,15 @@ impl RedirectUri {
         let Some((uri, authority)) = parts else {
             return Err(not_a_loopback_uri());
         };
+        // `http` takes ports that are none.
+        port_of(authority, false).map_err(|_| not_a_loopback_uri())?;
         let host = authority.host();
         if !matches!(host, "127.0.0.1" | "[::1]" | "localhost") {
             return Err(not_a_loopback_uri());
         }
         Ok(Self {
             host: host.to_owned(),
-            port: match authority.port() {
-                None => 0,
-                Some(_) => port_of(authority, false).map_err(|_| not_a_loopback_uri())?,
-            },
+            port: authority.port_u16().unwrap_or(0),
             path: uri.path().to_owned(),
         })
     }

@@ -40,6 +40,17 @@
 //! [`RefreshToken`] says how. No error and no event has a secret in it, nor
 //! anything that a provider sent but a status and a registered error code.
 //!
+//! # Providers differ
+//!
+//! | | |
+//! |---|---|
+//! | a refresh token | mostly by the scope `offline_access`; Google's by `.parameter("access_type", "offline")` and `.parameter("prompt", "consent")`; OpenID providers may want `prompt=consent` beside the scope |
+//! | the API that the token is for | `audience` for Auth0, `resource` after RFC 8707, a scope such as `api://orders/.default` for Entra ID |
+//! | the secret | in the header; GitHub takes it in the form only |
+//! | assertions | for the issuer; Okta and Entra ID want [`AssertionAudience::Endpoint`] |
+//! | discovery | GitHub has none; Entra ID's `common` names another issuer than it is asked by: use the tenant's |
+//! | a sign-in's redirect | any port on loopback; Cognito and some others want the very one that is registered |
+//!
 //! # The lives of tokens
 //!
 //! `expires_in` counts from when a token was asked for; without it, a JSON Web Token's own `exp` and `iat` do;

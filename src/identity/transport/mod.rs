@@ -39,7 +39,8 @@ use crate::origin::Target;
 ///     .timeout(Duration::from_secs(5));
 /// ```
 ///
-/// With the feature `hyper-client` there is one at hand: `Transport::hyper()`.
+/// With the feature `hyper-client` there is one at hand: `Transport::hyper()`. Over reqwest, the example `reqwest`
+/// of this crate shows the few lines that make its client a service.
 ///
 /// What it sees to, whatever the client:
 ///
