@@ -1,7 +1,7 @@
 //! A program that acts for itself gets its own tokens: the client credentials grant.
 //!
 //! ```sh
-//! cargo run --features hyper-client --example oidc_client_credentials
+//! cargo run --example oidc_client_credentials
 //! ```
 //!
 //! calls an API of a stand-in on this machine. `--help` says how to call a real one, with tokens of a real
@@ -203,13 +203,13 @@ const USAGE: &str = "\
 Without arguments: gets tokens from a stand-in for an OpenID provider on this machine, and calls its API with
 them. Needs no account and no network.
 
-    cargo run --features hyper-client --example oidc_client_credentials
+    cargo run --example oidc_client_credentials
 
 With an issuer: gets a token from a real provider, and sends one GET to a real API. The client's secret comes
 from the environment variable CLIENT_SECRET, since other users of the machine can see arguments.
 
     read -rs CLIENT_SECRET && export CLIENT_SECRET
-    cargo run --features hyper-client --example oidc_client_credentials -- \\
+    cargo run --example oidc_client_credentials -- \\
         --issuer https://login.example.com --client-id orders-service \\
         --scope orders:read --api https://api.example.com/orders
 

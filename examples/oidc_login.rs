@@ -2,7 +2,7 @@
 //! device code.
 //!
 //! ```sh
-//! cargo run --features hyper-client --example oidc_login
+//! cargo run --example oidc_login
 //! ```
 //!
 //! does both at a stand-in on this machine, where it plays the user as well. `--help` says how to sign in at

@@ -1,7 +1,7 @@
 //! Where in a stack the layer goes, and what happens where it goes elsewhere.
 //!
 //! ```sh
-//! cargo run --example stack --features redirect
+//! cargo run --example stack
 //! ```
 //!
 //! An API answers its first request with 503 and its next with a redirect to a stranger. Every row of

@@ -8,13 +8,13 @@ pub(crate) const USAGE: &str = "\
 Without an issuer: signs a user in at a stand-in for an OpenID provider on this machine, in a browser and
 then by a device's code. Nobody need be there: the program plays the user. Needs no account and no network.
 
-    cargo run --features hyper-client --example oidc_login
+    cargo run --example oidc_login
 
 With an issuer: signs you in at a real provider, and keeps you signed in. The client has to be registered
 there as one without a secret (public, native), with the redirect URI http://127.0.0.1/callback, or for the
 device grant.
 
-    cargo run --features hyper-client --example oidc_login -- \\
+    cargo run --example oidc_login -- \\
         --issuer https://login.example.com --client-id command-line --api https://api.example.com/me
 
     --issuer URL      the provider, as its discovery document spells it
