@@ -10,10 +10,18 @@ use crate::identity::load::{Cacheable, Load};
 
 /// A cache, as its source knows it: without its type, and without keeping it alive.
 #[derive(Clone)]
+#[cfg_attr(
+    not(feature = "oauth"),
+    allow(dead_code, reason = "there may be no source that asks for it")
+)]
 pub struct CacheRef {
     cache: Weak<dyn Forget>,
 }
 
+#[cfg_attr(
+    not(feature = "oauth"),
+    allow(dead_code, reason = "there may be no source that asks for it")
+)]
 pub(super) trait Forget: Send + Sync {
     fn forget(&self);
 }
