@@ -28,3 +28,23 @@ pub(super) fn timer(after: Duration) -> Result<Pin<Box<Sleep>>, AuthError> {
         )
     })
 }
+
+/// Does it to the end, whatever becomes of the caller.
+#[cfg(feature = "oauth")]
+pub(super) async fn detached<T, F>(work: F) -> Result<T, AuthError>
+where
+    F: Future<Output = Result<T, AuthError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime())?;
+    // Dropping its handle does not stop a task.
+    match runtime.spawn(crate::observe::in_span_of_caller(work)).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_panic() => Err(AuthError::passing(
+            "the transport or the refresh token store panicked",
+        )),
+        Err(_) => Err(AuthError::passing(
+            "what was done to the session was stopped by the end of its runtime",
+        )),
+    }
+}

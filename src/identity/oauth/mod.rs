@@ -74,6 +74,7 @@ mod provider;
 mod random;
 mod refresh_token;
 mod reply;
+mod session;
 mod store;
 mod token_exchange;
 mod tokens;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -13,12 +13,12 @@ use super::form::Form;
 use super::future::GrantFuture;
 use super::options::{Options, option_setters};
 use super::reply::TokenReply;
-use super::store::RefreshTokenStore;
+use super::session::{Ended, Session, State, Unsaved};
+use super::store::{RefreshTokenStore, key};
 use super::tokens::{TokenKind, Tokens};
-use crate::clock::Monotonic;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::identity::cache::{CacheRef, Cached};
-use crate::identity::runtime::{no_runtime, timer};
+use crate::identity::runtime::{detached, timer};
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
 use crate::secret::Secret;
@@ -95,45 +95,8 @@ pub struct RefreshToken {
     session: Arc<Session>,
 }
 
-/// What all clones with the same settings share.
-#[derive(Default)]
-struct Session {
-    state: Mutex<State>,
-    /// What keeps tokens of this session.
-    caches: Mutex<Vec<CacheRef>>,
-    /// Held while the session changes, whatever the store's own lock is worth.
-    changing: Arc<futures::lock::Mutex<()>>,
-}
-
-#[derive(Default)]
-struct State {
-    /// Came with the sign-in, and has not been used.
-    fresh: Option<Token>,
-    /// The token of a session that has no other.
-    only: Option<Token>,
-    unsaved: Option<Unsaved>,
-    ended: Option<Ended>,
-}
-
-/// A refresh token that the provider does not take any more, and what it said.
-struct Ended {
-    token: Secret,
-    error: AuthError,
-    at: Monotonic,
-}
-
-/// For how long a provider is believed that a session has ended. Some say so of a token that another of their
-/// servers has only just issued, and a program that runs on should find out.
-const ENDED: Duration = Duration::from_secs(5 * 60);
-
 /// Between attempts to save a refresh token. A disk that is busy, a keyring that is locked: some of it passes.
 const SAVE_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
-
-/// A refresh token that could not be saved, and the one in the store that it replaces.
-struct Unsaved {
-    stored: Secret,
-    token: Secret,
-}
 
 impl OAuthClient {
     /// Tokens of the user whose refresh token is in `store`, or will be once the user has signed in.
@@ -211,7 +174,7 @@ impl RefreshToken {
             TokenKind::Id => tokens.id_token(),
         };
         let fresh = fresh.cloned();
-        *self.state() = match tokens.refresh_token() {
+        *self.session.state() = match tokens.refresh_token() {
             // What it is for was asked for at the sign-in, and is not known here.
             Some(_) if !self.options.are_default() => State::default(),
             Some(_) => State {
@@ -223,7 +186,7 @@ impl RefreshToken {
                 ..State::default()
             },
         };
-        self.tell_caches();
+        self.session.tell_caches();
         Ok(())
     }
 
@@ -241,7 +204,7 @@ impl RefreshToken {
     /// Those of the store.
     pub async fn is_signed_in(&self) -> Result<bool, AuthError> {
         let stored = self.load().await?;
-        let state = self.state();
+        let state = self.session.state();
         Ok(match (&stored, &state.ended) {
             (Some(stored), Some(ended)) => stored.expose() != ended.token.expose(),
             (Some(_), None) => true,
@@ -272,8 +235,8 @@ impl RefreshToken {
         let _held = self.hold().await?;
         let stored = self.load().await?;
         self.store.clear(&self.key).await.map_err(store_failed)?;
-        let state = std::mem::take(&mut *self.state());
-        self.tell_caches();
+        let state = std::mem::take(&mut *self.session.state());
+        self.session.tell_caches();
         Ok(state.current(stored))
     }
 
@@ -306,22 +269,13 @@ impl RefreshToken {
         })
     }
 
-    fn tell_caches(&self) {
-        self.caches().iter().for_each(CacheRef::invalidate);
-    }
-
-    fn caches(&self) -> MutexGuard<'_, Vec<CacheRef>> {
-        let caches = self.session.caches.lock();
-        caches.unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn refresh(self) -> Result<Token, AuthError> {
         let _held = self.hold().await?;
         // Somebody else may have refreshed while this one waited.
         let mut stored = self.load().await?;
         let mut second = false;
         loop {
-            let current = self.state().current(stored.clone());
+            let current = self.session.state().current(stored.clone());
             let (Some(kept), Some(current)) = (&stored, current) else {
                 return Err(AuthError::new(
                     AuthErrorKind::SignInRequired,
@@ -329,11 +283,8 @@ impl RefreshToken {
                      (many providers want the scope `offline_access` for one)",
                 ));
             };
-            if let Some(ended) = &self.state().ended
-                && ended.token.expose() == current.expose()
-                && Monotonic::now().since(ended.at) < ENDED
-            {
-                return Err(ended.error.clone());
+            if let Some(error) = self.session.state().has_ended(&current) {
+                return Err(error);
             }
             match self.ask(&current).await {
                 Ok(reply) => {
@@ -348,11 +299,7 @@ impl RefreshToken {
                         None => true,
                     };
                     if !differs || second {
-                        self.state().ended = Some(Ended {
-                            token: current,
-                            error: error.clone(),
-                            at: Monotonic::now(),
-                        });
+                        self.session.state().ended = Some(Ended::now(current, error.clone()));
                         return Err(error);
                     }
                     (stored, second) = (newer, true);
@@ -375,7 +322,7 @@ impl RefreshToken {
             true => Ok(()),
             false => self.save(stored, next).await,
         };
-        let mut state = self.state();
+        let mut state = self.session.state();
         state.ended = None;
         state.unsaved = match saved {
             Ok(()) => None,
@@ -432,16 +379,9 @@ impl RefreshToken {
         stored.map_err(store_failed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.session
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What came with the sign-in: once, or for as long as it lasts if that is all there is.
     fn at_sign_in(&self) -> Option<Token> {
-        let mut state = self.state();
+        let mut state = self.session.state();
         let token = match state.fresh.take() {
             Some(fresh) => fresh,
             None => state.only.clone()?,
@@ -451,19 +391,6 @@ impl RefreshToken {
 
     fn lasts(&self, token: &Token) -> bool {
         !token.has_expired(&self.client.moment())
-    }
-}
-
-impl State {
-    /// The refresh token that counts: what is stored, unless that has been used and its successor could not be
-    /// saved.
-    fn current(&self, stored: Option<Secret>) -> Option<Secret> {
-        match (&self.unsaved, stored) {
-            (Some(unsaved), Some(stored)) if unsaved.stored.expose() == stored.expose() => {
-                Some(unsaved.token.clone())
-            }
-            (_, stored) => stored,
-        }
     }
 }
 
@@ -485,14 +412,12 @@ impl TokenSource for RefreshToken {
     }
 
     fn rejected(&self, token: &Token) {
-        let mut state = self.state();
+        let mut state = self.session.state();
         state.only.take_if(|only| only.is_same(token));
     }
 
     fn kept_by(&self, cache: CacheRef) {
-        let mut caches = self.caches();
-        caches.retain(|cache| !cache.is_gone());
-        caches.push(cache);
+        self.session.add_cache(cache);
     }
 }
 
@@ -504,35 +429,6 @@ impl fmt::Debug for RefreshToken {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
-}
-
-/// Does it to the end, whatever becomes of the caller.
-async fn detached<T, F>(work: F) -> Result<T, AuthError>
-where
-    F: Future<Output = Result<T, AuthError>> + Send + 'static,
-    T: Send + 'static,
-{
-    let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime())?;
-    // Dropping its handle does not stop a task.
-    match runtime.spawn(crate::observe::in_span_of_caller(work)).await {
-        Ok(answer) => answer,
-        Err(error) if error.is_panic() => Err(AuthError::passing(
-            "the transport or the refresh token store panicked",
-        )),
-        Err(_) => Err(AuthError::passing(
-            "what was done to the session was stopped by the end of its runtime",
-        )),
-    }
-}
-
-/// What a session is kept under: names with what is odd about them encoded, so that no two keys are alike.
-fn key(provider: &str, names: &[&str]) -> String {
-    let mut key = provider.to_owned();
-    for name in names {
-        key.push(' ');
-        key.extend(form_urlencoded::byte_serialize(name.as_bytes()));
-    }
-    key
 }
 
 /// What a store says is its own, unless it is one of ours.

@@ -119,3 +119,13 @@ impl<S: RefreshTokenStore + ?Sized> RefreshTokenStore for Arc<S> {
         (**self).lock(key)
     }
 }
+
+/// What a session is kept under: names with what is odd about them encoded, so that no two keys are alike.
+pub(super) fn key(provider: &str, names: &[&str]) -> String {
+    let mut key = provider.to_owned();
+    for name in names {
+        key.push(' ');
+        key.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+    }
+    key
+}
