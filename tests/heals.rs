@@ -5,8 +5,6 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::mem;
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -348,16 +346,7 @@ struct Issuer {
 impl Issuer {
     /// Access tokens last for so many seconds.
     fn started(lifetime: u32) -> (Server, Self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/oidc_provider.cjs");
-        let is_up = |port| servers::answers(port, "/.well-known/openid-configuration");
-        let server = Server::start(is_up, |port| {
-            let mut command = Command::new("node");
-            command
-                .arg(&script)
-                .args([port.to_string(), lifetime.to_string()])
-                .env("NODE_PATH", servers::node_modules());
-            command
-        });
+        let server = Server::oidc_provider(Some(lifetime), None);
         let issuer = Self {
             origin: format!("http://127.0.0.1:{}", server.port),
             granted: Arc::default(),

@@ -108,6 +108,24 @@ impl Server {
         panic!("the server ended or did not answer within a minute, on three ports: see {logs}");
     }
 
+    /// npm's `oidc-provider`: `lifetime` is that of access tokens in seconds, `keys` has those of its clients.
+    pub(crate) fn oidc_provider(lifetime: Option<u32>, keys: Option<&Path>) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/oidc_provider.cjs");
+        let is_up = |port| answers(port, "/.well-known/openid-configuration");
+        Self::start(is_up, |port| {
+            let mut command = Command::new("node");
+            command
+                .arg(&script)
+                .arg(port.to_string())
+                .args(lifetime.map(|seconds| seconds.to_string()))
+                .env("NODE_PATH", node_modules());
+            if let Some(keys) = keys {
+                command.env("OIDC_CLIENT_KEYS", keys);
+            }
+            command
+        })
+    }
+
     fn comes_up(&mut self, is_up: impl Fn(u16) -> bool) -> bool {
         for _ in 0..600 {
             if self.supervisor.try_wait().expect("a child").is_some() {

@@ -48,7 +48,7 @@ impl MiniStack {
         let tls = with_tls.then(Tls::new);
         let server = start(tls.as_ref());
         // Over TLS it cannot fetch the keys that tokens are verified with.
-        let issuer = (!with_tls).then(issuer);
+        let issuer = (!with_tls).then(|| Server::oidc_provider(None, None));
         let scheme = if with_tls { "https" } else { "http" };
         let endpoint = format!("{scheme}://127.0.0.1:{}", server.port);
         let upstream = format!("http://127.0.0.1:{}/", upstream());
@@ -161,20 +161,6 @@ fn start(tls: Option<&Tls>) -> Server {
                 .env("MINISTACK_SSL_CERT", &tls.certificate)
                 .env("MINISTACK_SSL_KEY", &tls.key);
         }
-        command
-    })
-}
-
-/// npm's `oidc-provider`.
-fn issuer() -> Server {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/oidc_provider.cjs");
-    let is_up = |port| servers::answers(port, "/.well-known/openid-configuration");
-    Server::start(is_up, |port| {
-        let mut command = Command::new("node");
-        command
-            .arg(&script)
-            .arg(port.to_string())
-            .env("NODE_PATH", servers::node_modules());
         command
     })
 }

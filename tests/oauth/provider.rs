@@ -57,17 +57,7 @@ fn pem(name: &str) -> Vec<u8> {
 impl Oidc {
     /// Access tokens last for so many seconds.
     fn started(lifetime: u32) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/oidc_provider.cjs");
-        let is_up = |port| servers::answers(port, "/.well-known/openid-configuration");
-        let server = Server::start(is_up, |port| {
-            let mut command = Command::new("node");
-            command
-                .arg(&script)
-                .args([port.to_string(), lifetime.to_string()])
-                .env("OIDC_CLIENT_KEYS", keys().join("jwks.json"))
-                .env("NODE_PATH", servers::node_modules());
-            command
-        });
+        let server = Server::oidc_provider(Some(lifetime), Some(&keys().join("jwks.json")));
         Self {
             origin: format!("http://127.0.0.1:{}", server.port),
             _server: server,
@@ -382,28 +372,24 @@ async fn rotation_is_never_taken_for_theft() {
 const ISSUER: &str = "TOWER_CLIENT_AUTH_TEST_ISSUER";
 const STORE: &str = "TOWER_CLIENT_AUTH_TEST_STORE";
 
-/// Not a test: a program of its own, for the one below.
-#[test]
-#[ignore = "a program that another test runs"]
-fn a_program_with_a_session() {
-    let (Ok(issuer), Ok(store)) = (std::env::var(ISSUER), std::env::var(STORE)) else {
-        return;
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let transport = Transport::hyper().expect("a transport");
-        let provider = Provider::discover(&issuer, transport).expect("a provider");
-        let session = OAuthClient::new(provider, "cli").refresh_token(FileStore::new(store));
-        for _ in 0..10 {
-            for token in join_all((0..3).map(|_| session.token())).await {
-                token.expect("a token");
-            }
+/// What each of the two programs does.
+async fn refresh_over_and_over(issuer: &str, store: &str) {
+    let transport = Transport::hyper().expect("a transport");
+    let provider = Provider::discover(issuer, transport).expect("a provider");
+    let session = OAuthClient::new(provider, "cli").refresh_token(FileStore::new(store));
+    for _ in 0..10 {
+        for token in join_all((0..3).map(|_| session.token())).await {
+            token.expect("a token");
         }
-    });
+    }
 }
 
 #[tokio::test]
 async fn two_programs_share_a_file() {
+    // The programs are this very test, which is told so.
+    if let (Ok(issuer), Ok(store)) = (std::env::var(ISSUER), std::env::var(STORE)) {
+        return refresh_over_and_over(&issuer, &store).await;
+    }
     if servers::skipped("oidc-provider, two programs") {
         return;
     }
@@ -416,11 +402,7 @@ async fn two_programs_share_a_file() {
         .map(|_| {
             let mut command = Command::new(std::env::current_exe().expect("this one"));
             command
-                .args([
-                    "--exact",
-                    "oauth::provider::a_program_with_a_session",
-                    "--ignored",
-                ])
+                .args(["--exact", "oauth::provider::two_programs_share_a_file"])
                 .env(ISSUER, &oidc.origin)
                 .env(STORE, &path)
                 .stdout(std::process::Stdio::piped());
