@@ -110,6 +110,7 @@
 //! | `amplify` | yes | [`Config`], [`AuthSelector`]: layers from configuration files; brings `cache` |
 //! | `cache` | with `amplify` | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
 //! | `oauth` | | [`oauth`]: token sources for OAuth 2.0 and OpenID providers, and the [`Transport`] they talk over; brings `cache` |
+//! | `cognito` | | [`cognito`]: user pools, identity pools, and the session that joins them; brings `oauth` and `sigv4` |
 //! | `hyper-client` | | `Transport::hyper()`: hyper-util's client with rustls; brings `oauth` |
 //! | `schemars` | | `JsonSchema` for the types of a configuration |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
@@ -161,6 +162,9 @@ pub use error::{AuthError, AuthErrorKind, BoxError};
 #[cfg(feature = "oauth")]
 #[doc(inline)]
 pub use identity::Transport;
+#[cfg(feature = "cognito")]
+#[doc(inline)]
+pub use identity::cognito;
 #[cfg(feature = "oauth")]
 #[doc(inline)]
 pub use identity::oauth;

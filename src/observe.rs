@@ -94,6 +94,18 @@ pub(crate) fn refresh_token_unsaved(error: &AuthError) {
     );
 }
 
+/// The id of an identity is in memory only, or not even looked up.
+#[cfg(feature = "cognito")]
+pub(crate) fn identity_id_unsaved(error: &AuthError) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        %error,
+        "the id of an identity could not be read or saved: it is asked for again"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
+}
+
 /// A task goes on in the span that it was started in.
 #[cfg(feature = "oauth")]
 pub(crate) fn in_span_of_caller<F: Future>(task: F) -> impl Future<Output = F::Output> {

@@ -171,6 +171,7 @@ pub(super) fn read(reader: Reader<'_>) -> Result<Parts, Problem> {
             identity_pool: file
                 .aws_cognito_identity_pool_id
                 .map(|id| IdentityPoolConfig {
+                    endpoint: None,
                     id,
                     region,
                     allow_guests,

@@ -300,6 +300,7 @@ impl Cognito {
         }
         if let Some(pool) = identity {
             auth.identity_pool = Some(IdentityPoolConfig {
+                endpoint: None,
                 id: pool.pool_id,
                 region: pool.region,
                 allow_guests: true,

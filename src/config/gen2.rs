@@ -271,6 +271,7 @@ impl TryFrom<Auth> for AuthConfig {
         Ok(Self {
             user_pool,
             identity_pool: auth.identity_pool_id.map(|id| IdentityPoolConfig {
+                endpoint: None,
                 id,
                 region,
                 allow_guests: auth.unauthenticated_identities_enabled.unwrap_or(true),

@@ -20,6 +20,8 @@ mod load;
 mod model;
 mod parts;
 mod problem;
+#[cfg(feature = "cognito")]
+mod session;
 mod text;
 mod wrapper;
 

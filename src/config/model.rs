@@ -7,6 +7,7 @@ use serde::de::{self, Deserializer};
 
 use super::endpoint::Endpoint;
 use crate::error::AuthError;
+use crate::identity::TokenKind;
 use crate::mode::{AuthorizationMode, Choice};
 use crate::secret::Secret;
 
@@ -48,6 +49,10 @@ pub struct ApiConfig {
     #[serde(default, deserialize_with = "secret")]
     #[cfg_attr(feature = "schemars", schemars(with = "Option<String>"))]
     pub api_key: Option<Secret>,
+    /// Which of the user's tokens mode `AMAZON_COGNITO_USER_POOLS` sends, of a session's: the access token if
+    /// it does not say.
+    #[serde(default, deserialize_with = "token_kind")]
+    pub user_pool_token: TokenKind,
     /// The modes that the API takes besides `mode`, as far as its file says so: for programs that
     /// offer a choice. A single request picks one with
     /// [`AuthOverride::mode`](crate::AuthOverride::mode), be it among these or not.
@@ -87,6 +92,7 @@ impl ApiConfig {
             region: None,
             service: None,
             api_key: None,
+            user_pool_token: TokenKind::default(),
             additional_modes: Vec::new(),
             allow_plain_http: false,
         }
@@ -146,7 +152,7 @@ impl<'de> Deserialize<'de> for ApiKind {
 
 /// Who signs users in, and gives out AWS credentials.
 ///
-/// This crate does not sign users in at a user pool: these are for a program's own token sources.
+/// With feature `cognito`, `Config::session` makes a session of the two pools.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -216,6 +222,9 @@ pub struct IdentityPoolConfig {
     pub id: String,
     /// The region it is in.
     pub region: String,
+    /// The host to call in place of `cognito-identity.<region>.amazonaws.com`.
+    #[serde(default)]
+    pub endpoint: Option<String>,
     /// Whether it gives credentials to whoever is not signed in, as far as the file knows. `true` if
     /// it does not say.
     #[serde(default = "yes")]
@@ -242,6 +251,14 @@ pub struct OidcConfig {
     /// Who the tokens are for.
     #[serde(default)]
     pub audience: Option<String>,
+}
+
+fn token_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenKind, D::Error> {
+    deserializer.deserialize_str(Choice {
+        what: "a kind of token",
+        all: TokenKind::ALL,
+        name: TokenKind::as_str,
+    })
 }
 
 fn yes() -> bool {

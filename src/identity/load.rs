@@ -70,15 +70,22 @@ where
     async fn load(&self) -> Result<crate::sigv4::SigningCredentials, AuthError> {
         use aws_credential_types::provider::error::CredentialsError;
 
-        let credentials = self
-            .provide_credentials()
-            .await
-            .map_err(|error| match error {
-                CredentialsError::CredentialsNotLoaded(_)
-                | CredentialsError::InvalidConfiguration(_) => AuthError::terminal(error),
+        let credentials = self.provide_credentials().await.map_err(|error| {
+            // A provider of ours, perhaps within another, has said it better already.
+            match (AuthError::find(&error), &error) {
+                (Some(own), _) => own.clone(),
+                (None, CredentialsError::CredentialsNotLoaded(_))
+                | (None, CredentialsError::InvalidConfiguration(_)) => AuthError::terminal(error),
                 _ => AuthError::transient(error),
-            })?;
+            }
+        })?;
         crate::sigv4::SigningCredentials::new(credentials)
+    }
+
+    /// Of the providers, only ours know when their credentials are no good any more.
+    #[cfg(feature = "cognito")]
+    fn kept_by(&self, cache: CacheRef) {
+        super::cognito::kept_by(self, cache);
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(feature = "cognito")]
+pub mod cognito;
 #[cfg(feature = "sigv4")]
 mod credentials;
 #[cfg(feature = "cache")]
@@ -17,6 +19,8 @@ pub mod oauth;
 mod runtime;
 mod source;
 mod token;
+#[cfg(any(feature = "amplify", feature = "oauth"))]
+mod token_kind;
 #[cfg(feature = "oauth")]
 mod transport;
 
@@ -33,5 +37,7 @@ pub use file::{ReadToken, TokenFile};
 pub use load::{Cacheable, Load};
 pub use source::{TokenFn, TokenFuture, TokenSource, token_fn};
 pub use token::{Token, TokenStyle};
+#[cfg(any(feature = "amplify", feature = "oauth"))]
+pub use token_kind::TokenKind;
 #[cfg(feature = "oauth")]
 pub use transport::Transport;

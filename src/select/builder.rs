@@ -10,6 +10,8 @@ use super::providers::Tokens;
 use super::selector::configuration;
 use crate::config::ApiConfig;
 use crate::error::{AuthError, AuthErrorKind};
+#[cfg(feature = "cognito")]
+use crate::identity::TokenKind;
 use crate::identity::{TokenSource, TokenStyle};
 use crate::layer::{ApiKeyLayer, BearerTokenLayer, Guard, Scope};
 use crate::mode::AuthorizationMode;
@@ -21,6 +23,11 @@ use crate::suggest;
 pub(super) struct Providers {
     pub(super) api_key: Option<Secret>,
     tokens: BTreeMap<AuthorizationMode, Tokens>,
+    /// Where nothing else is given: a session's.
+    #[cfg(feature = "cognito")]
+    user: Option<UserTokens>,
+    #[cfg(feature = "cognito")]
+    identity: Option<AwsCredentials>,
     #[cfg(feature = "sigv4")]
     pub(super) credentials: Option<AwsCredentials>,
 }
@@ -58,6 +65,35 @@ impl Providers {
         let source = credentials.into_credentials_source()?;
         self.credentials = Some(AwsCredentials::new(source));
         Ok(())
+    }
+}
+
+/// The two tokens of a session's user.
+#[cfg(feature = "cognito")]
+#[derive(Clone)]
+struct UserTokens {
+    access: Tokens,
+    id: Tokens,
+}
+
+#[cfg(feature = "cognito")]
+impl Providers {
+    pub(super) fn set_session(&mut self, session: &crate::cognito::Session) {
+        let mode = AuthorizationMode::CognitoUserPools.as_str();
+        self.user = session.user_pool().is_ok().then(|| UserTokens {
+            access: Tokens::new(session.tokens(TokenKind::Access), mode),
+            id: Tokens::new(session.tokens(TokenKind::Id), mode),
+        });
+        // Without an identity pool there are none.
+        self.identity = session.credentials().ok().map(AwsCredentials::new);
+    }
+
+    fn user_token(&self, kind: TokenKind) -> Option<&Tokens> {
+        let user = self.user.as_ref()?;
+        Some(match kind {
+            TokenKind::Id => &user.id,
+            _ => &user.access,
+        })
     }
 }
 
@@ -132,10 +168,23 @@ impl<'a> Builder<'a> {
 
     fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
         let source = self.provided(|providers| providers.tokens.get(&mode));
+        #[cfg(feature = "cognito")]
+        let source = source.or_else(|| match mode {
+            AuthorizationMode::CognitoUserPools => {
+                self.provided(|providers| providers.user_token(self.config.user_pool_token))
+            }
+            _ => None,
+        });
         let source = source.ok_or_else(|| {
+            let session = match mode {
+                AuthorizationMode::CognitoUserPools => {
+                    ", or a session with `AuthSelector::session` (feature `cognito`)"
+                }
+                _ => "",
+            };
             self.missing(&format!(
                 "mode `{mode}`, and there is no token source for it: give one with \
-                 `AuthSelector::tokens`"
+                 `AuthSelector::tokens`{session}"
             ))
         })?;
         let layer = BearerTokenLayer::new(self.scope.clone(), source.clone())?;
@@ -147,10 +196,14 @@ impl<'a> Builder<'a> {
     #[cfg(feature = "sigv4")]
     fn iam(&self) -> Result<Scheme, AuthError> {
         let credentials = self.provided(|providers| providers.credentials.as_ref());
+        #[cfg(feature = "cognito")]
+        let credentials =
+            credentials.or_else(|| self.provided(|providers| providers.identity.as_ref()));
         let credentials = credentials.ok_or_else(|| {
             self.missing(
                 "mode `AWS_IAM`, and there are no AWS credentials for it: give them with \
-                 `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`",
+                 `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`, or a session that has an identity \
+                 pool with `AuthSelector::session` (feature `cognito`)",
             )
         })?;
         let region = self.config.region.as_deref().ok_or_else(|| {

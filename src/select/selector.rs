@@ -106,6 +106,7 @@ impl<P, I> AuthorizeLayer<Selected, P, I> {
 /// | `API_KEY` | the file's key, or [`api_key_for`](AuthSelector::api_key_for) |
 /// | `AWS_IAM` | the file's region, and [`aws_credentials`](AuthSelector::aws_credentials) or [`aws_provider`](AuthSelector::aws_provider) |
 /// | `AMAZON_COGNITO_USER_POOLS`, `OPENID_CONNECT`, `AWS_LAMBDA` | [`tokens`](AuthSelector::tokens) |
+/// | `AWS_IAM` and `AMAZON_COGNITO_USER_POOLS`, of a user who signs in | a session, with feature `cognito`: `AuthSelector::session` |
 ///
 /// Whatever is missing for an API's own mode is an error when its layer is made, not when a request is
 /// under way.
@@ -227,6 +228,59 @@ impl AuthSelector {
         let cached = crate::Cached::named(provider, name);
         self.all.credentials = Some(AwsCredentials::new(cached));
         self
+    }
+
+    /// The session of a user: its tokens for mode `AMAZON_COGNITO_USER_POOLS`, its credentials for mode `AWS_IAM`,
+    /// as far as it has them. What is given for a mode by itself counts before them. Feature `cognito`.
+    ///
+    /// ```no_run
+    /// # use tower_client_auth::{BoxError, Config, Transport};
+    /// # fn example(transport: Transport) -> Result<(), BoxError> {
+    /// let config = Config::from_path("amplifyconfiguration.json")?;
+    /// let session = config.session(transport)?;
+    /// let layer = config.selector().session(session.clone()).layer_for_all()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "cognito")]
+    pub fn session(mut self, session: crate::cognito::Session) -> Self {
+        self.all.set_session(&session);
+        self
+    }
+
+    /// As [`session`](AuthSelector::session), for one API: where APIs have users of different pools.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] if there is no API of that name.
+    #[cfg(feature = "cognito")]
+    pub fn session_for(
+        mut self,
+        api: &str,
+        session: crate::cognito::Session,
+    ) -> Result<Self, AuthError> {
+        self.own(api)?.set_session(&session);
+        Ok(self)
+    }
+
+    /// Which of a session's tokens an API is sent in mode `AMAZON_COGNITO_USER_POOLS`, in place of what the
+    /// configuration says. Amplify's files cannot say it, and stand for the access token; a REST API's Cognito
+    /// authorizer wants the ID token if the method names no scopes.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] if there is no API of that name.
+    #[cfg(feature = "cognito")]
+    pub fn user_pool_token_for(
+        mut self,
+        api: &str,
+        kind: crate::oauth::TokenKind,
+    ) -> Result<Self, AuthError> {
+        self.find(api)?;
+        if let Some(api) = Arc::make_mut(&mut self.config).apis.get_mut(api) {
+            api.user_pool_token = kind;
+        }
+        Ok(self)
     }
 
     /// The key of an API, in place of the file's: for keys that are no part of what is checked in.

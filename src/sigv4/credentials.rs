@@ -89,6 +89,12 @@ impl SigningCredentials {
         self.inner.credentials.access_key_id()
     }
 
+    /// As AWS's own libraries know them.
+    #[cfg(feature = "cognito")]
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.inner.credentials
+    }
+
     /// Whether `other` is this very generation.
     pub fn is_same(&self, other: &SigningCredentials) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

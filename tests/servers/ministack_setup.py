@@ -301,4 +301,5 @@ def main(endpoint, upstream, issuer=None):
     print(json.dumps(known))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -192,7 +192,7 @@ where
 
 impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     /// With the default settings, under a name that operators know.
-    #[cfg(feature = "amplify")]
+    #[cfg(any(feature = "amplify", feature = "cognito"))]
     pub(crate) fn named(source: S, name: &str) -> Self {
         let policy = Policy {
             name: name.into(),
@@ -234,6 +234,11 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     /// [`CacheStatus::ready`] for what that means to a probe.
     pub fn status(&self) -> CacheStatus {
         self.state.slot.status(&self.state.clock.moment())
+    }
+
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) fn source(&self) -> &S {
+        &self.state.source
     }
 
     #[inline]

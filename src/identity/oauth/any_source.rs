@@ -6,7 +6,7 @@ use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
 
 /// A token source of any type.
-pub(super) trait AnySource: Send + Sync {
+pub(in crate::identity) trait AnySource: Send + Sync {
     fn fetch(&self) -> Boxed<'static, Token>;
     fn reject(&self, token: &Token);
     fn kept_by(&self, cache: CacheRef);

@@ -230,7 +230,7 @@ pub(super) fn judge(reply: Reply, asked: Asked, what: &str) -> Result<Reply, Aut
 }
 
 /// Whether a status is about the moment, and not about the request.
-pub(super) fn is_for_now(status: StatusCode) -> bool {
+pub(in crate::identity) fn is_for_now(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(
             status,

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use crate::error::AuthError;
 use crate::identity::token::Token;
 
-pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, AuthError>> + Send + 'a>>;
+pub(in crate::identity) type Boxed<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, AuthError>> + Send + 'a>>;
 
 /// A token that is being fetched.
 pub struct GrantFuture {
@@ -16,7 +17,7 @@ pub struct GrantFuture {
 }
 
 impl GrantFuture {
-    pub(super) fn new(
+    pub(in crate::identity) fn new(
         work: impl Future<Output = Result<Token, AuthError>> + Send + 'static,
     ) -> Self {
         Self {

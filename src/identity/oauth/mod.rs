@@ -66,6 +66,7 @@ mod error;
 mod form;
 mod future;
 mod id_token;
+mod keeper;
 mod key;
 mod loopback;
 mod metadata;
@@ -74,11 +75,12 @@ mod provider;
 mod random;
 mod refresh_token;
 mod reply;
-mod session;
+mod state;
 mod store;
 mod token_exchange;
 mod tokens;
 
+pub use super::token_kind::TokenKind;
 pub use authorization_code::{AuthorizationCode, AuthorizationRequest};
 pub use client::{AssertionAudience, OAuthClient};
 pub use client_credentials::ClientCredentials;
@@ -91,4 +93,15 @@ pub use provider::Provider;
 pub use refresh_token::RefreshToken;
 pub use store::{FileStore, MemoryStore, RefreshTokenStore, StoreFuture, StoreLock};
 pub use token_exchange::{TokenExchange, TokenType};
-pub use tokens::{TokenKind, Tokens};
+pub use tokens::Tokens;
+
+// What Cognito has in common with OAuth.
+#[cfg(feature = "cognito")]
+pub(super) use self::{
+    any_source::AnySource,
+    error::is_for_now,
+    keeper::{Issuer, Keeper},
+    reply::{Text, TokenReply},
+    state::Pair,
+    store::{key, store_failed},
+};

@@ -1,26 +1,24 @@
 //! The grant that keeps a user signed in.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures::FutureExt as _;
 
 use super::client::OAuthClient;
 use super::error::Asked;
 use super::form::Form;
 use super::future::GrantFuture;
+use super::keeper::{Issuer, Keeper};
 use super::options::{Options, option_setters};
 use super::reply::TokenReply;
-use super::session::{Ended, Session, State, Unsaved};
+use super::state::Pair;
 use super::store::{RefreshTokenStore, key};
-use super::tokens::{TokenKind, Tokens};
-use crate::error::{AuthError, AuthErrorKind, BoxError};
+use super::tokens::Tokens;
+use crate::clock::Moment;
+use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::cache::{CacheRef, Cached};
-use crate::identity::runtime::{detached, timer};
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
+use crate::identity::token_kind::TokenKind;
 use crate::secret::Secret;
 
 /// Tokens of a user who has signed in, for as long as the session lasts: the refresh token grant
@@ -87,27 +85,28 @@ use crate::secret::Secret;
 #[derive(Clone)]
 #[must_use = "a grant does nothing until it is asked for a token"]
 pub struct RefreshToken {
-    client: OAuthClient,
-    options: Options,
+    keeper: Keeper<Grant>,
     kind: TokenKind,
-    key: String,
-    store: Arc<dyn RefreshTokenStore>,
-    session: Arc<Session>,
 }
 
-/// Between attempts to save a refresh token. A disk that is busy, a keyring that is locked: some of it passes.
-const SAVE_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+/// The grant itself.
+#[derive(Clone)]
+struct Grant {
+    client: OAuthClient,
+    options: Options,
+}
 
 impl OAuthClient {
     /// Tokens of the user whose refresh token is in `store`, or will be once the user has signed in.
     pub fn refresh_token(&self, store: impl RefreshTokenStore) -> RefreshToken {
-        RefreshToken {
-            key: key(&self.provider().id(), &[self.id()]),
+        let grant = Grant {
             client: self.clone(),
             options: Options::default(),
+        };
+        let key = key(&self.provider().id(), &[self.id()]);
+        RefreshToken {
+            keeper: Keeper::new(grant, key, Arc::new(store)),
             kind: TokenKind::default(),
-            store: Arc::new(store),
-            session: Arc::default(),
         }
     }
 }
@@ -116,26 +115,30 @@ impl RefreshToken {
     option_setters!();
 
     /// Which account's session it is, for programs that hold several with one client.
-    pub fn account(mut self, name: &str) -> Self {
-        self.key = key(&self.client.provider().id(), &[self.client.id(), name]);
-        self.separate()
+    pub fn account(self, name: &str) -> Self {
+        let client = self.client();
+        let key = key(&client.provider().id(), &[client.id(), name]);
+        self.change(|keeper| keeper.set_key(key))
     }
 
     /// Which token the API is sent. The access token by default.
     pub fn token_kind(mut self, kind: TokenKind) -> Self {
         self.kind = kind;
-        self.separate()
+        self.change(|_| {})
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
-        change(&mut self.options);
-        self.separate()
+    fn set(self, change: impl FnOnce(&mut Options)) -> Self {
+        self.change(|keeper| change(&mut keeper.issuer.options))
     }
 
     /// Nothing that another session, or a token of another kind, has in memory is this one's.
-    fn separate(mut self) -> Self {
-        self.session = Arc::default();
+    fn change(mut self, change: impl FnOnce(&mut Keeper<Grant>)) -> Self {
+        self.keeper = self.keeper.change(change);
         self
+    }
+
+    fn client(&self) -> &OAuthClient {
+        &self.keeper.issuer.client
     }
 
     /// Keeps a token for all requests, and renews it before it ends.
@@ -151,48 +154,27 @@ impl RefreshToken {
     /// Those of the store: the older session is then still the one. [`AuthErrorKind::Configuration`] for tokens of
     /// another provider or client.
     pub async fn sign_in(&self, tokens: &Tokens) -> Result<(), AuthError> {
-        if tokens.is_of_another(&self.client) {
+        if tokens.is_of_another(self.client()) {
             return Err(AuthError::new(
                 AuthErrorKind::Configuration,
                 "these tokens were issued to another client, or by another provider: each session has its own",
             ));
         }
-        let (session, tokens) = (self.clone(), tokens.clone());
-        detached(async move { session.replace(&tokens).await }).await
-    }
-
-    async fn replace(&self, tokens: &Tokens) -> Result<(), AuthError> {
-        let _held = self.hold().await?;
-        let stored = match tokens.refresh_token() {
-            Some(token) => self.store.save(&self.key, token).await,
-            // The session lasts as long as its access token.
-            None => self.store.clear(&self.key).await,
-        };
-        stored.map_err(store_failed)?;
-        let fresh = match self.kind {
+        let kept = tokens.refresh_token().cloned();
+        let token = match self.kind {
             TokenKind::Access => Some(tokens.access_token()),
             TokenKind::Id => tokens.id_token(),
         };
-        let fresh = fresh.cloned();
-        *self.session.state() = match tokens.refresh_token() {
-            // What it is for was asked for at the sign-in, and is not known here.
-            Some(_) if !self.options.are_default() => State::default(),
-            Some(_) => State {
-                fresh,
-                ..State::default()
-            },
-            None => State {
-                only: fresh,
-                ..State::default()
-            },
-        };
-        self.session.tell_caches();
-        Ok(())
+        // What it is for was asked for at the sign-in, and is not known here.
+        let fits = kept.is_none() || self.keeper.issuer.options.are_default();
+        let token = token.filter(|_| fits).cloned();
+        let tokens = Pair::default().with(self.kind, token);
+        self.keeper.clone().replace(kept, tokens).await
     }
 
     /// Waits until no refresh is under way, so that the program can end without losing what it brings.
     pub async fn settled(&self) {
-        drop(self.session.changing.lock().await);
+        self.keeper.settled().await;
     }
 
     /// Whether there is a session, as far as is known without asking the provider. Only a token shows for
@@ -203,13 +185,7 @@ impl RefreshToken {
     ///
     /// Those of the store.
     pub async fn is_signed_in(&self) -> Result<bool, AuthError> {
-        let stored = self.load().await?;
-        let state = self.session.state();
-        Ok(match (&stored, &state.ended) {
-            (Some(stored), Some(ended)) => stored.expose() != ended.token.expose(),
-            (Some(_), None) => true,
-            (None, _) => state.only.as_ref().is_some_and(|only| self.lasts(only)),
-        })
+        self.keeper.is_signed_in().await
     }
 
     /// Ends the session: forgets it here, caches over this source included, and has the provider revoke the
@@ -222,175 +198,34 @@ impl RefreshToken {
     ///
     /// [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009#section-2
     pub async fn sign_out(&self) -> Result<(), AuthError> {
-        let session = self.clone();
-        let ended = detached(async move { session.forget().await }).await?;
-        match ended {
-            Some(token) => self.revoke(&token).await,
-            None => Ok(()),
-        }
+        self.keeper.sign_out().await
     }
+}
 
-    /// Ends the session here. Returns the refresh token that it had.
-    async fn forget(&self) -> Result<Option<Secret>, AuthError> {
-        let _held = self.hold().await?;
-        let stored = self.load().await?;
-        self.store.clear(&self.key).await.map_err(store_failed)?;
-        let state = std::mem::take(&mut *self.session.state());
-        self.session.tell_caches();
-        Ok(state.current(stored))
-    }
+impl Issuer for Grant {
+    const BOTH_KINDS: bool = false;
 
-    /// Keeps others from changing the session: tasks of this program, then whoever shares the store.
-    async fn hold(&self) -> Result<impl Send + use<>, AuthError> {
-        let here = Arc::clone(&self.session.changing).lock_owned().await;
-        let everywhere = self.store.lock(&self.key).await.map_err(store_failed)?;
-        // Dropped in this order.
-        Ok((everywhere, here))
-    }
-
-    async fn revoke(&self, token: &Secret) -> Result<(), AuthError> {
-        let told = async {
-            let metadata = self.client.provider().metadata().await?;
-            let Some(endpoint) = metadata.revocation_endpoint.clone() else {
-                return Ok(());
-            };
-            let form = Form::default()
-                .with_secret("token", token)
-                .with("token_type_hint", "refresh_token");
-            let asked = Asked::Revocation;
-            let answer = self.client.ask(&metadata, &endpoint, asked, form).await;
-            answer.map(drop)
-        };
-        told.await.map_err(|error: AuthError| {
-            AuthError::passing(
-                "signed out here, but the provider could not be told, and the refresh token may be good still",
-            )
-            .with_source(error)
-        })
-    }
-
-    async fn refresh(self) -> Result<Token, AuthError> {
-        let _held = self.hold().await?;
-        // Somebody else may have refreshed while this one waited.
-        let mut stored = self.load().await?;
-        let mut second = false;
-        loop {
-            let current = self.session.state().current(stored.clone());
-            let (Some(kept), Some(current)) = (&stored, current) else {
-                return Err(AuthError::new(
-                    AuthErrorKind::SignInRequired,
-                    "nobody is signed in: there is no refresh token in the store, or the sign-in brought none \
-                     (many providers want the scope `offline_access` for one)",
-                ));
-            };
-            if let Some(error) = self.session.state().has_ended(&current) {
-                return Err(error);
-            }
-            match self.ask(&current).await {
-                Ok(reply) => {
-                    self.keep(kept, &current, &reply).await;
-                    return self.pick(reply);
-                }
-                Err(error) if error.kind() == AuthErrorKind::SignInRequired => {
-                    // A store without a lock: another program was quicker.
-                    let newer = self.load().await?;
-                    let differs = match &newer {
-                        Some(newer) => newer.expose() != kept.expose(),
-                        None => true,
-                    };
-                    if !differs || second {
-                        self.session.state().ended = Some(Ended::now(current, error.clone()));
-                        return Err(error);
-                    }
-                    (stored, second) = (newer, true);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn ask(&self, current: &Secret) -> Result<TokenReply, AuthError> {
-        let mut form = Form::of_grant("refresh_token").with_secret("refresh_token", current);
+    async fn refresh(&self, kept: &Secret) -> Result<TokenReply, AuthError> {
+        let mut form = Form::of_grant("refresh_token").with_secret("refresh_token", kept);
         self.options.write(&mut form)?;
         self.client.grant(Asked::RefreshToken, form).await
     }
 
-    /// Saves the refresh token that came instead of the one that was used.
-    async fn keep(&self, stored: &Secret, used: &Secret, reply: &TokenReply) {
-        let next = reply.refresh.as_ref().unwrap_or(used);
-        let saved = match next.expose() == stored.expose() {
-            true => Ok(()),
-            false => self.save(stored, next).await,
+    async fn revoke(&self, kept: &Secret) -> Result<(), AuthError> {
+        let metadata = self.client.provider().metadata().await?;
+        let Some(endpoint) = metadata.revocation_endpoint.clone() else {
+            return Ok(());
         };
-        let mut state = self.session.state();
-        state.ended = None;
-        state.unsaved = match saved {
-            Ok(()) => None,
-            Err(error) => {
-                crate::observe::refresh_token_unsaved(&error);
-                Some(Unsaved {
-                    stored: stored.clone(),
-                    token: next.clone(),
-                })
-            }
-        };
+        let form = Form::default()
+            .with_secret("token", kept)
+            .with("token_type_hint", "refresh_token");
+        let asked = Asked::Revocation;
+        let answer = self.client.ask(&metadata, &endpoint, asked, form).await;
+        answer.map(drop)
     }
 
-    /// Puts a refresh token in the place of the one that is stored. What is at stake is the session, so a store
-    /// that fails, or panics, is asked again.
-    async fn save(&self, stored: &Secret, next: &Secret) -> Result<(), AuthError> {
-        let mut pauses = SAVE_PAUSES.into_iter();
-        loop {
-            let attempt = async {
-                // In a store without a lock, somebody else may have signed in or out by now.
-                let now = self.load().await?;
-                match now.is_some_and(|now| now.expose() == stored.expose()) {
-                    true => self.store.save(&self.key, next).await.map_err(store_failed),
-                    false => Ok(()),
-                }
-            };
-            let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
-            let error = match attempt {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => error,
-                Err(_) => AuthError::passing("the refresh token store panicked"),
-            };
-            match pauses.next() {
-                Some(pause) => timer(pause)?.await,
-                None => return Err(error),
-            }
-        }
-    }
-
-    fn pick(&self, reply: TokenReply) -> Result<Token, AuthError> {
-        match self.kind {
-            TokenKind::Access => Ok(reply.access),
-            TokenKind::Id => reply.id.ok_or_else(|| {
-                AuthError::refused(
-                    "the provider refreshed the session without a new ID token: sign in with the scope \
-                     `openid`, or send the access token",
-                )
-            }),
-        }
-    }
-
-    async fn load(&self) -> Result<Option<Secret>, AuthError> {
-        let stored = self.store.load(&self.key).await;
-        stored.map_err(store_failed)
-    }
-
-    /// What came with the sign-in: once, or for as long as it lasts if that is all there is.
-    fn at_sign_in(&self) -> Option<Token> {
-        let mut state = self.session.state();
-        let token = match state.fresh.take() {
-            Some(fresh) => fresh,
-            None => state.only.clone()?,
-        };
-        self.lasts(&token).then_some(token)
-    }
-
-    fn lasts(&self, token: &Token) -> bool {
-        !token.has_expired(&self.client.moment())
+    fn moment(&self) -> Moment {
+        self.client.moment()
     }
 }
 
@@ -398,13 +233,7 @@ impl TokenSource for RefreshToken {
     type Future = GrantFuture;
 
     fn token(&self) -> Self::Future {
-        let session = self.clone();
-        GrantFuture::new(async move {
-            match session.at_sign_in() {
-                Some(token) => Ok(token),
-                None => detached(session.refresh()).await,
-            }
-        })
+        GrantFuture::new(self.keeper.clone().token(self.kind))
     }
 
     fn must_finish(&self) -> bool {
@@ -412,29 +241,20 @@ impl TokenSource for RefreshToken {
     }
 
     fn rejected(&self, token: &Token) {
-        let mut state = self.session.state();
-        state.only.take_if(|only| only.is_same(token));
+        self.keeper.rejected(self.kind, token);
     }
 
     fn kept_by(&self, cache: CacheRef) {
-        self.session.add_cache(cache);
+        self.keeper.add_cache(cache);
     }
 }
 
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshToken")
-            .field("client", &self.client)
-            .field("options", &self.options)
+            .field("client", self.client())
+            .field("options", &self.keeper.issuer.options)
             .field("kind", &self.kind)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a store says is its own, unless it is one of ours.
-fn store_failed(error: BoxError) -> AuthError {
-    match error.downcast::<AuthError>() {
-        Ok(own) => *own,
-        Err(error) => AuthError::passing("the refresh token store failed").with_source(error),
     }
 }

@@ -16,11 +16,11 @@ use crate::secret::Secret;
 const MAX_TOKEN: usize = 64 * 1024;
 
 /// What a token endpoint issued.
-pub(super) struct TokenReply {
-    pub(super) access: Token,
-    pub(super) refresh: Option<Secret>,
-    pub(super) id: Option<Token>,
-    pub(super) scope: Option<String>,
+pub(in crate::identity) struct TokenReply {
+    pub(in crate::identity) access: Token,
+    pub(in crate::identity) refresh: Option<Secret>,
+    pub(in crate::identity) id: Option<Token>,
+    pub(in crate::identity) scope: Option<String>,
 }
 
 impl TokenReply {
@@ -123,7 +123,7 @@ impl Document {
 }
 
 /// A text that is wiped when it is dropped.
-pub(super) struct Text(pub(super) Secret);
+pub(in crate::identity) struct Text(pub(in crate::identity) Secret);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -7,18 +7,6 @@ use super::reply::TokenReply;
 use crate::identity::token::Token;
 use crate::secret::Secret;
 
-/// Which of a session's tokens is sent to the API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TokenKind {
-    /// The access token, which is what it is for. The default.
-    #[default]
-    Access,
-    /// The ID token, which some gateways ask for instead: API Gateway's Cognito authorizers without scopes
-    /// do.
-    Id,
-}
-
 /// What a provider issued when the user signed in: for
 /// [`RefreshToken::sign_in`](super::RefreshToken::sign_in), or to be used as they are.
 #[derive(Clone)]
@@ -55,6 +43,28 @@ impl Tokens {
     pub fn with_id_token(mut self, token: Token) -> Self {
         self.id = Some(token);
         self
+    }
+
+    /// What another than a token endpoint has issued.
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) fn of_client(
+        reply: TokenReply,
+        provider: String,
+        client: &str,
+    ) -> Self {
+        Self {
+            access: reply.access,
+            refresh: reply.refresh,
+            id: reply.id,
+            scope: reply.scope,
+            owner: Some((provider, client.to_owned())),
+        }
+    }
+
+    /// The client that they were issued to, if that is known.
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) fn client_id(&self) -> Option<&str> {
+        self.owner.as_ref().map(|(_, id)| id.as_str())
     }
 
     pub(super) fn issued(reply: TokenReply, client: &OAuthClient) -> Self {

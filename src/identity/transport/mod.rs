@@ -17,6 +17,8 @@ use http_body_util::Full;
 use tower::{Service, ServiceExt as _};
 
 pub(crate) use reply::Reply;
+#[cfg(feature = "cognito")]
+pub(crate) use reply::append;
 
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::identity::runtime::timer;

@@ -68,7 +68,7 @@ impl Reply {
 }
 
 /// Vectors that grow leave what they held behind: here that is wiped first.
-fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+pub(crate) fn append(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     let length = bytes.len() + chunk.len();
     if length > bytes.capacity() {
         let mut larger = Zeroizing::new(Vec::with_capacity(length.next_power_of_two().max(4096)));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use file::FileStore;
 pub use memory::MemoryStore;
 
-use crate::error::BoxError;
+use crate::error::{AuthError, BoxError};
 use crate::secret::Secret;
 
 /// Keeps refresh tokens: [`MemoryStore`], [`FileStore`], or a keyring or database of your own.
@@ -52,7 +52,7 @@ use crate::secret::Secret;
 /// # Contract
 ///
 /// - What was saved is what is loaded next, by whoever shares the store. A save that fails changes nothing.
-/// - An error counts as transient, unless it is an [`AuthError`](crate::AuthError) that says otherwise. It
+/// - An error counts as transient, unless it is an [`AuthError`] that says otherwise. It
 ///   signs nobody out.
 /// - Providers that rotate refresh tokens revoke a whole family if one is used twice. So whatever is shared by
 ///   several programs, or by several sources in one, must [`lock`](RefreshTokenStore::lock).
@@ -121,11 +121,19 @@ impl<S: RefreshTokenStore + ?Sized> RefreshTokenStore for Arc<S> {
 }
 
 /// What a session is kept under: names with what is odd about them encoded, so that no two keys are alike.
-pub(super) fn key(provider: &str, names: &[&str]) -> String {
+pub(in crate::identity) fn key(provider: &str, names: &[&str]) -> String {
     let mut key = provider.to_owned();
     for name in names {
         key.push(' ');
         key.extend(form_urlencoded::byte_serialize(name.as_bytes()));
     }
     key
+}
+
+/// What a store says is its own, unless it is one of ours.
+pub(in crate::identity) fn store_failed(error: BoxError) -> AuthError {
+    match error.downcast::<AuthError>() {
+        Ok(own) => *own,
+        Err(error) => AuthError::passing("the refresh token store failed").with_source(error),
+    }
 }

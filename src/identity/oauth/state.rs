@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Monotonic;
+use crate::clock::{Moment, Monotonic};
 use crate::error::AuthError;
 use crate::identity::cache::CacheRef;
 use crate::identity::token::Token;
+use crate::identity::token_kind::TokenKind;
 use crate::secret::Secret;
 
 /// What all clones with the same settings share.
@@ -30,7 +31,8 @@ impl Session {
         caches.push(cache);
     }
 
-    /// Has them forget what they keep.
+    /// Has them forget what they keep, in the order they came: one that loads from another of them does so
+    /// from one that has forgotten.
     pub(super) fn tell_caches(&self) {
         self.caches().iter().for_each(CacheRef::invalidate);
     }
@@ -42,12 +44,85 @@ impl Session {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// Came with the sign-in, and has not been used.
-    pub(super) fresh: Option<Token>,
-    /// The token of a session that has no other.
-    pub(super) only: Option<Token>,
+    /// Came with the sign-in, or with a token of the other kind, and have not been used.
+    pub(super) fresh: Pair<Fresh>,
+    /// The tokens of a session that cannot be refreshed.
+    pub(super) only: Option<Pair<Token>>,
     pub(super) unsaved: Option<Unsaved>,
     pub(super) ended: Option<Ended>,
+}
+
+/// An access token and an ID token, as far as there are any.
+#[derive(Clone)]
+pub(in crate::identity) struct Pair<T> {
+    access: Option<T>,
+    id: Option<T>,
+}
+
+impl<T> Default for Pair<T> {
+    fn default() -> Self {
+        Self {
+            access: None,
+            id: None,
+        }
+    }
+}
+
+impl<T> Pair<T> {
+    pub(in crate::identity) fn with(mut self, kind: TokenKind, token: Option<T>) -> Self {
+        *self.of(kind) = token;
+        self
+    }
+
+    pub(super) fn of(&mut self, kind: TokenKind) -> &mut Option<T> {
+        match kind {
+            TokenKind::Access => &mut self.access,
+            TokenKind::Id => &mut self.id,
+        }
+    }
+
+    pub(super) fn map<U>(self, mut change: impl FnMut(T) -> U) -> Pair<U> {
+        Pair {
+            access: self.access.map(&mut change),
+            id: self.id.map(change),
+        }
+    }
+
+    pub(super) fn any(&self, is_it: impl FnMut(&T) -> bool) -> bool {
+        self.access.iter().chain(&self.id).any(is_it)
+    }
+}
+
+/// A token that nobody has used.
+pub(super) struct Fresh {
+    pub(super) token: Token,
+    /// When it is too old to begin with, before it ends.
+    stale: Option<Monotonic>,
+}
+
+/// Until when a token without an end may be begun with.
+const UNUSED: Duration = Duration::from_secs(5 * 60);
+
+impl Fresh {
+    /// What came with a sign-in is used for as long as it lasts.
+    pub(super) fn of_sign_in(token: Token) -> Self {
+        Self { token, stale: None }
+    }
+
+    /// What came along with a token of the other kind is used in the first half of its life. Later, one that
+    /// lasts longer is worth a request.
+    pub(super) fn of_refresh(token: Token, now: Moment) -> Self {
+        let life = token.clone().received(now, None).deadline();
+        let half = life.map_or(UNUSED, |end| end.left(&now) / 2);
+        Self {
+            token,
+            stale: Some(now.monotonic.saturating_add(half)),
+        }
+    }
+
+    pub(super) fn is_stale(&self, now: &Moment) -> bool {
+        self.stale.is_some_and(|stale| now.monotonic >= stale)
+    }
 }
 
 /// A refresh token that the provider does not take any more, and what it said.

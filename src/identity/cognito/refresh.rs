@@ -1,0 +1,121 @@
+//! How a user pool's session is refreshed, and ended.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use super::claims::Claims;
+use super::error::{Asked, CognitoError};
+use super::kept::Kept;
+use super::sign_in::Step;
+use super::user_pool::{Issued, UserPool, read, unreadable};
+use crate::clock::Moment;
+use crate::error::AuthError;
+use crate::identity::oauth::{Issuer, TokenReply};
+use crate::secret::Secret;
+
+impl Issuer for UserPool {
+    /// The identity pool and a REST API want the ID token, other APIs the access token.
+    const BOTH_KINDS: bool = true;
+
+    async fn refresh(&self, kept: &Secret) -> Result<TokenReply, AuthError> {
+        let kept = Kept::parse(kept);
+        let mut reply = match self.exchange(&kept).await {
+            Err(error) if is_unknown(&error) => self.exchange_the_older_way(&kept).await?,
+            answer => answer?,
+        };
+        reply.refresh = reply.refresh.map(|token| {
+            let claims = Claims::of(reply.access.expose());
+            kept.replaced_by(token, &claims).into_text()
+        });
+        Ok(reply)
+    }
+
+    fn revoke(&self, kept: &Secret) -> impl Future<Output = Result<(), AuthError>> + Send {
+        let kept = Kept::parse(kept);
+        async move {
+            #[derive(Serialize)]
+            #[serde(rename_all = "PascalCase")]
+            struct RevokeToken<'a> {
+                client_id: &'a str,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                client_secret: Option<&'a str>,
+                token: &'a str,
+            }
+
+            let call = RevokeToken {
+                client_id: self.client_id(),
+                client_secret: self.secret().map(Secret::expose),
+                token: kept.token.expose(),
+            };
+            let answer = self.endpoint.call(Asked::Revoke, "RevokeToken", &call);
+            answer.await.map(drop)
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        UserPool::moment(self)
+    }
+}
+
+impl UserPool {
+    /// Works with and without rotation of refresh tokens.
+    async fn exchange(&self, kept: &Kept) -> Result<TokenReply, AuthError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct GetTokensFromRefreshToken<'a> {
+            client_id: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            client_secret: Option<&'a str>,
+            refresh_token: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            device_key: Option<&'a str>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            authentication_result: Issued,
+        }
+
+        let call = GetTokensFromRefreshToken {
+            client_id: self.client_id(),
+            client_secret: self.secret().map(Secret::expose),
+            refresh_token: kept.token.expose(),
+            device_key: kept.device_key.as_deref(),
+        };
+        let operation = "GetTokensFromRefreshToken";
+        let reply = self.endpoint.call(Asked::Refresh, operation, &call).await?;
+        let what = self.endpoint.what();
+        let answer: Answer = read(&reply, &what)?;
+        let tokens = answer.authentication_result.tokens();
+        tokens.ok_or_else(|| unreadable(&what))
+    }
+
+    /// For servers that know the older call only.
+    async fn exchange_the_older_way(&self, kept: &Kept) -> Result<TokenReply, AuthError> {
+        let username = kept.username.as_deref().unwrap_or_default();
+        // Of what goes with a user, only the hash.
+        let parameters = self
+            .proof_for(username)
+            .with("REFRESH_TOKEN", kept.token.clone());
+        let parameters = match &kept.device_key {
+            Some(key) => parameters.with("DEVICE_KEY", key.as_str()),
+            None => parameters,
+        };
+        let flow = "REFRESH_TOKEN_AUTH";
+        match self.initiate_as(Asked::Refresh, flow, parameters).await? {
+            Step::Done(tokens) => Ok(tokens),
+            Step::Challenge(_) => Err(unreadable(&self.endpoint.what())),
+        }
+    }
+}
+
+/// Whether the server does not know the operation at all.
+fn is_unknown(error: &AuthError) -> bool {
+    CognitoError::of(error).is_some_and(|error| {
+        matches!(
+            error.code(),
+            "UnknownOperationException" | "UnsupportedOperationException"
+        )
+    })
+}

@@ -1,0 +1,479 @@
+//! What a user who signs in may have to answer.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Asked;
+use super::user_pool::{Issued, UserPool, read, unreadable};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::oauth::{Text, TokenReply, Tokens};
+use crate::secret::Secret;
+
+/// How far a sign-in is: done, or waiting for an answer of the user's.
+///
+/// Challenges hold what is needed to answer them: the pool, and the pool's own session, which lasts for some
+/// minutes (three by default). A wrong answer to a code can be given again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use = "a sign-in may have to be answered, and brings nothing until it is done"]
+pub enum SignIn {
+    /// The user is signed in: for [`Session::sign_in`](super::Session::sign_in).
+    Done(Tokens),
+    /// The user has a password for once, and has to choose another: `NEW_PASSWORD_REQUIRED`.
+    NewPassword(NewPassword),
+    /// A code was sent to the user, or is shown by an app: `SMS_MFA`, `EMAIL_OTP`, `SOFTWARE_TOKEN_MFA`,
+    /// `SMS_OTP`.
+    Code(Code),
+    /// The user has several second factors, and chooses one: `SELECT_MFA_TYPE`.
+    ChooseFactor(ChooseFactor),
+    /// The pool wants a second factor, and the user has none: `MFA_SETUP` with an authenticator app.
+    SetUpTotp(SetUpTotp),
+    /// Any other challenge, `CUSTOM_CHALLENGE` among them.
+    Other(Challenge),
+}
+
+impl SignIn {
+    /// The tokens, for programs whose users are never asked anything else.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::SignInRequired`] if there is something to answer.
+    pub fn tokens(self) -> Result<Tokens, AuthError> {
+        let challenge = match self {
+            Self::Done(tokens) => return Ok(tokens),
+            Self::NewPassword(NewPassword { challenge, .. })
+            | Self::Code(Code { challenge, .. })
+            | Self::ChooseFactor(ChooseFactor { challenge, .. })
+            | Self::SetUpTotp(SetUpTotp { challenge, .. })
+            | Self::Other(challenge) => challenge,
+        };
+        let name = known(&challenge.shared.name);
+        Err(AuthError::new(
+            AuthErrorKind::SignInRequired,
+            format!("the user pool asks the user for something first: answer the challenge {name}"),
+        ))
+    }
+
+    pub(super) fn next(pool: &UserPool, username: &str, step: Step) -> Result<Self, AuthError> {
+        let posed = match step {
+            Step::Done(tokens) => return Ok(Self::Done(pool.own(tokens))),
+            Step::Challenge(posed) => posed,
+        };
+        let username = posed.user(username).to_owned();
+        let challenge = Challenge {
+            pool: pool.clone(),
+            username,
+            shared: posed,
+        };
+        let posed = &challenge.shared;
+        Ok(match posed.name.as_str() {
+            "NEW_PASSWORD_REQUIRED" => Self::NewPassword(NewPassword {
+                required: required_attributes(posed),
+                attributes: Vec::new(),
+                challenge,
+            }),
+            "SELECT_MFA_TYPE" => Self::ChooseFactor(ChooseFactor {
+                choices: factors(posed, "MFAS_CAN_CHOOSE"),
+                challenge,
+            }),
+            "MFA_SETUP" if factors(posed, "MFAS_CAN_SETUP").contains(&Factor::Totp) => {
+                Self::SetUpTotp(SetUpTotp { challenge })
+            }
+            name => match Factor::ALL
+                .into_iter()
+                .find(|factor| factor.challenge() == name)
+            {
+                Some(factor) => Self::Code(Code { factor, challenge }),
+                None => Self::Other(challenge),
+            },
+        })
+    }
+}
+
+/// A password is to be chosen.
+#[derive(Clone)]
+pub struct NewPassword {
+    required: Vec<String>,
+    attributes: Vec<(String, Secret)>,
+    challenge: Challenge,
+}
+
+impl NewPassword {
+    /// The attributes that the user lacks and the pool wants: `email`.
+    pub fn required_attributes(&self) -> &[String] {
+        &self.required
+    }
+
+    /// Sets an attribute along with the password.
+    #[must_use]
+    pub fn attribute(mut self, name: &str, value: impl Into<Secret>) -> Self {
+        self.attributes
+            .push((format!("userAttributes.{name}"), value.into()));
+        self
+    }
+
+    /// Sets the password.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::SignInRequired`] if the pool's policy does not allow it, in which case another can be
+    /// tried. See also [`UserPool`].
+    pub async fn answer(&self, password: impl Into<Secret>) -> Result<SignIn, AuthError> {
+        let mut answers = self.attributes.clone();
+        answers.push(("NEW_PASSWORD".to_owned(), password.into()));
+        self.challenge.respond(answers).await
+    }
+}
+
+/// A second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Factor {
+    /// A text message.
+    Sms,
+    /// A text message, as the first factor.
+    SmsOtp,
+    /// An email.
+    Email,
+    /// An authenticator app.
+    Totp,
+}
+
+impl Factor {
+    const ALL: [Self; 4] = [Self::Sms, Self::SmsOtp, Self::Email, Self::Totp];
+
+    fn challenge(self) -> &'static str {
+        match self {
+            Self::Sms => "SMS_MFA",
+            Self::SmsOtp => "SMS_OTP",
+            Self::Email => "EMAIL_OTP",
+            Self::Totp => "SOFTWARE_TOKEN_MFA",
+        }
+    }
+
+    fn answer(self) -> &'static str {
+        match self {
+            Self::Sms => "SMS_MFA_CODE",
+            Self::SmsOtp => "SMS_OTP_CODE",
+            Self::Email => "EMAIL_OTP_CODE",
+            Self::Totp => "SOFTWARE_TOKEN_MFA_CODE",
+        }
+    }
+}
+
+/// A code is to be entered.
+#[derive(Clone)]
+pub struct Code {
+    factor: Factor,
+    challenge: Challenge,
+}
+
+impl Code {
+    /// What shows the code.
+    pub fn factor(&self) -> Factor {
+        self.factor
+    }
+
+    /// Where the code was sent, or which app shows it, as far as the pool says so: `+*******1234`.
+    pub fn sent_to(&self) -> Option<&str> {
+        let name = match self.factor {
+            Factor::Totp => "FRIENDLY_DEVICE_NAME",
+            _ => "CODE_DELIVERY_DESTINATION",
+        };
+        self.challenge.parameter(name)
+    }
+
+    /// Gives the code.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::SignInRequired`] if it is wrong: another can be tried, as long as the pool lets it. See
+    /// also [`UserPool`].
+    pub async fn answer(&self, code: impl Into<Secret>) -> Result<SignIn, AuthError> {
+        let name = self.factor.answer().to_owned();
+        self.challenge.respond(vec![(name, code.into())]).await
+    }
+}
+
+/// A second factor is to be chosen.
+#[derive(Clone)]
+pub struct ChooseFactor {
+    choices: Vec<Factor>,
+    challenge: Challenge,
+}
+
+impl ChooseFactor {
+    /// What there is to choose from.
+    pub fn choices(&self) -> &[Factor] {
+        &self.choices
+    }
+
+    /// Chooses one. The code for it is asked for next.
+    ///
+    /// # Errors
+    ///
+    /// See [`UserPool`].
+    pub async fn choose(&self, factor: Factor) -> Result<SignIn, AuthError> {
+        let answer = ("ANSWER".to_owned(), Secret::new(factor.challenge()));
+        self.challenge.respond(vec![answer]).await
+    }
+}
+
+/// An authenticator app is to be set up.
+#[derive(Clone)]
+pub struct SetUpTotp {
+    challenge: Challenge,
+}
+
+impl SetUpTotp {
+    /// The secret that the user enters into the app, in base32.
+    ///
+    /// # Errors
+    ///
+    /// See [`UserPool`].
+    pub async fn begin(&mut self) -> Result<Secret, AuthError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Associated {
+            secret_code: Text,
+            session: Option<Text>,
+        }
+
+        let call = WithSession::of(&self.challenge, None);
+        let endpoint = &self.challenge.pool.endpoint;
+        let reply = endpoint
+            .call(Asked::Answer, "AssociateSoftwareToken", &call)
+            .await?;
+        let answer: Associated = read(&reply, &endpoint.what())?;
+        self.challenge.go_on(answer.session);
+        Ok(answer.secret_code.0)
+    }
+
+    /// Gives the code that the app shows.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::SignInRequired`] if it is wrong: another can be tried. See also [`UserPool`].
+    pub async fn finish(&mut self, code: impl Into<Secret>) -> Result<SignIn, AuthError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Verified {
+            session: Option<Text>,
+        }
+
+        let code = code.into();
+        let call = WithSession::of(&self.challenge, Some(code.expose()));
+        let endpoint = &self.challenge.pool.endpoint;
+        let reply = endpoint
+            .call(Asked::Answer, "VerifySoftwareToken", &call)
+            .await?;
+        let answer: Verified = read(&reply, &endpoint.what())?;
+        self.challenge.go_on(answer.session);
+        self.challenge.respond(Vec::new()).await
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WithSession<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_code: Option<&'a str>,
+}
+
+impl<'a> WithSession<'a> {
+    fn of(challenge: &'a Challenge, user_code: Option<&'a str>) -> Self {
+        Self {
+            session: challenge.shared.session.as_ref().map(Secret::expose),
+            user_code,
+        }
+    }
+}
+
+/// A challenge of any kind.
+#[derive(Clone)]
+pub struct Challenge {
+    pool: UserPool,
+    username: String,
+    shared: Posed,
+}
+
+impl Challenge {
+    /// Its name: `CUSTOM_CHALLENGE`.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// What the pool, or a trigger, says along with it.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.shared.parameter(name)
+    }
+
+    /// Answers it: `[("ANSWER", "…")]`. The user's name and the secret hash are added to that.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::SignInRequired`] if the pool does not take the answer. See also [`UserPool`].
+    pub async fn answer(&self, answers: &[(&str, &str)]) -> Result<SignIn, AuthError> {
+        let answers = answers.iter();
+        let answers = answers.map(|(name, value)| ((*name).to_owned(), Secret::new(*value)));
+        self.respond(answers.collect()).await
+    }
+
+    async fn respond(&self, answers: Vec<(String, Secret)>) -> Result<SignIn, AuthError> {
+        let start = self.pool.named(&self.username);
+        let responses = answers.into_iter().fold(start, |responses, (name, value)| {
+            responses.with(name, value)
+        });
+        let posed = &self.shared;
+        let step = self
+            .pool
+            .respond(
+                Asked::Answer,
+                &posed.name,
+                posed.session.as_ref(),
+                responses,
+            )
+            .await?;
+        self.pool.settle(&self.username, step)
+    }
+
+    /// Each answer brings the session for the next.
+    fn go_on(&mut self, session: Option<Text>) {
+        if let Some(session) = session {
+            self.shared.session = Some(session.0);
+        }
+    }
+}
+
+/// An answer of the pool's to a step of a sign-in.
+pub(super) enum Step {
+    Done(TokenReply),
+    Challenge(Posed),
+}
+
+/// A challenge, as it came.
+#[derive(Clone)]
+pub(super) struct Posed {
+    pub(super) name: String,
+    pub(super) session: Option<Secret>,
+    parameters: HashMap<String, Secret>,
+}
+
+impl Step {
+    pub(super) fn read(
+        reply: &crate::identity::transport::Reply,
+        what: &str,
+    ) -> Result<Self, AuthError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            authentication_result: Option<Issued>,
+            challenge_name: Option<String>,
+            session: Option<Text>,
+            challenge_parameters: Option<HashMap<String, Option<Text>>>,
+        }
+
+        let answer: Answer = read(reply, what)?;
+        if let Some(issued) = answer.authentication_result {
+            let tokens = issued.tokens().ok_or_else(|| unreadable(what))?;
+            return Ok(Self::Done(tokens));
+        }
+        let parameters = answer.challenge_parameters.unwrap_or_default();
+        let parameters = parameters
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?.0)));
+        Ok(Self::Challenge(Posed {
+            name: answer.challenge_name.ok_or_else(|| unreadable(what))?,
+            session: answer.session.map(|session| session.0),
+            parameters: parameters.collect(),
+        }))
+    }
+}
+
+impl Posed {
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(Secret::expose)
+    }
+
+    /// The user's name in the pool, where an alias was used to sign in.
+    pub(super) fn user<'a>(&'a self, given: &'a str) -> &'a str {
+        self.parameter("USERNAME")
+            .or(self.parameter("USER_ID_FOR_SRP"))
+            .unwrap_or(given)
+    }
+}
+
+/// The names in a list that comes as a text: `["userAttributes.email"]`.
+fn names(posed: &Posed, parameter: &str) -> Vec<String> {
+    let list = posed.parameter(parameter).map(serde_json::from_str);
+    match list {
+        Some(Ok(list)) => list,
+        _ => Vec::new(),
+    }
+}
+
+fn required_attributes(posed: &Posed) -> Vec<String> {
+    let names = names(posed, "requiredAttributes").into_iter();
+    names
+        .map(|name| match name.strip_prefix("userAttributes.") {
+            Some(name) => name.to_owned(),
+            None => name,
+        })
+        .collect()
+}
+
+fn factors(posed: &Posed, parameter: &str) -> Vec<Factor> {
+    let names = names(posed, parameter);
+    let factors = Factor::ALL.into_iter();
+    factors
+        .filter(|factor| names.iter().any(|name| name == factor.challenge()))
+        .collect()
+}
+
+/// The name of a challenge, unless it is a text of somebody's choice.
+fn known(name: &str) -> &str {
+    const NAMES: [&str; 12] = [
+        "CUSTOM_CHALLENGE",
+        "DEVICE_PASSWORD_VERIFIER",
+        "DEVICE_SRP_AUTH",
+        "EMAIL_OTP",
+        "MFA_SETUP",
+        "NEW_PASSWORD_REQUIRED",
+        "SELECT_CHALLENGE",
+        "SELECT_MFA_TYPE",
+        "SMS_MFA",
+        "SMS_OTP",
+        "SOFTWARE_TOKEN_MFA",
+        "WEB_AUTHN",
+    ];
+    match NAMES.contains(&name) {
+        true => name,
+        false => "of another name",
+    }
+}
+
+macro_rules! print_name_only {
+    ($($challenge:ident)*) => {$(
+        impl fmt::Debug for $challenge {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($challenge))
+                    .field("challenge", &known(&self.challenge.shared.name))
+                    .finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+print_name_only!(NewPassword Code ChooseFactor SetUpTotp);
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge")
+            .field("name", &known(&self.shared.name))
+            .finish_non_exhaustive()
+    }
+}

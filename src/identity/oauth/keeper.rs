@@ -1,0 +1,322 @@
+//! Keeps a user signed in: one refresh at a time, and never with a refresh token that was used already.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+
+use super::reply::TokenReply;
+use super::state::{Ended, Fresh, Pair, Session, State, Unsaved};
+use super::store::{RefreshTokenStore, store_failed};
+use crate::clock::Moment;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::cache::CacheRef;
+use crate::identity::runtime::{detached, timer};
+use crate::identity::token::Token;
+use crate::identity::token_kind::TokenKind;
+use crate::secret::Secret;
+
+/// How a session is refreshed and ended, where it was issued.
+///
+/// What is stored is a text of the issuer's choice: the refresh token, and whatever belongs to it.
+pub(in crate::identity) trait Issuer: Clone + Send + Sync + 'static {
+    /// New tokens. A refresh token among them is the text that takes the place of `kept`.
+    ///
+    /// [`AuthErrorKind::SignInRequired`] means that the session has ended.
+    fn refresh(&self, kept: &Secret) -> impl Future<Output = Result<TokenReply, AuthError>> + Send;
+
+    /// Makes the refresh token worthless.
+    fn revoke(&self, kept: &Secret) -> impl Future<Output = Result<(), AuthError>> + Send;
+
+    fn moment(&self) -> Moment;
+
+    /// Whether one session's tokens of both kinds are in use, so that a refresh brings both of them.
+    const BOTH_KINDS: bool;
+}
+
+/// A session: what is stored of it, and what is known beside that. Clones are one.
+#[derive(Clone)]
+pub(in crate::identity) struct Keeper<I> {
+    pub(in crate::identity) issuer: I,
+    key: String,
+    store: Arc<dyn RefreshTokenStore>,
+    session: Arc<Session>,
+}
+
+/// Between attempts to save a refresh token. A disk that is busy, a keyring that is locked: some of it passes.
+const SAVE_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
+impl<I: Issuer> Keeper<I> {
+    pub(in crate::identity) fn new(
+        issuer: I,
+        key: String,
+        store: Arc<dyn RefreshTokenStore>,
+    ) -> Self {
+        Self {
+            issuer,
+            key,
+            store,
+            session: Arc::default(),
+        }
+    }
+
+    /// Another session: nothing that this one has in memory is that one's.
+    pub(super) fn change(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self.session = Arc::default();
+        self
+    }
+
+    pub(super) fn set_key(&mut self, key: String) {
+        self.key = key;
+    }
+
+    /// Has a cache forget what it keeps whenever the session becomes another, after those that were added
+    /// before.
+    pub(in crate::identity) fn add_cache(&self, cache: CacheRef) {
+        self.session.add_cache(cache);
+    }
+
+    /// A token that is at hand, or a new one. No caller stops a refresh half-way.
+    pub(in crate::identity) async fn token(self, kind: TokenKind) -> Result<Token, AuthError> {
+        match self.at_hand(kind) {
+            Some(token) => Ok(token),
+            None => detached(self.refresh(kind)).await,
+        }
+    }
+
+    /// The server does not take this token.
+    pub(in crate::identity) fn rejected(&self, kind: TokenKind, token: &Token) {
+        if let Some(only) = &mut self.session.state().only {
+            only.of(kind).take_if(|only| only.is_same(token));
+        }
+    }
+
+    /// Stores another session in place of this one. Without anything to store, it lasts as long as `tokens` do.
+    pub(in crate::identity) async fn replace(
+        self,
+        kept: Option<Secret>,
+        tokens: Pair<Token>,
+    ) -> Result<(), AuthError> {
+        detached(async move {
+            let _held = self.hold().await?;
+            let stored = match &kept {
+                Some(text) => self.store.save(&self.key, text).await,
+                None => self.store.clear(&self.key).await,
+            };
+            stored.map_err(store_failed)?;
+            *self.session.state() = match kept {
+                Some(_) => State {
+                    fresh: tokens.map(Fresh::of_sign_in),
+                    ..State::default()
+                },
+                None => State {
+                    only: Some(tokens),
+                    ..State::default()
+                },
+            };
+            self.session.tell_caches();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until no refresh is under way.
+    pub(in crate::identity) async fn settled(&self) {
+        drop(self.session.changing.lock().await);
+    }
+
+    /// Whether there is a session that is not known to have ended.
+    pub(in crate::identity) async fn is_signed_in(&self) -> Result<bool, AuthError> {
+        let stored = self.load().await?;
+        let state = self.session.state();
+        Ok(match (&stored, &state.ended) {
+            (Some(stored), Some(ended)) => stored.expose() != ended.token.expose(),
+            (Some(_), None) => true,
+            (None, _) => state
+                .only
+                .as_ref()
+                .is_some_and(|only| only.any(|token| self.lasts(token))),
+        })
+    }
+
+    /// Whether anybody has signed in and not out again, be the session good still or not.
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) async fn is_somebodys(&self) -> Result<bool, AuthError> {
+        let stored = self.load().await?;
+        Ok(stored.is_some() || self.session.state().only.is_some())
+    }
+
+    /// Ends the session here, and then where it was issued.
+    pub(in crate::identity) async fn sign_out(&self) -> Result<(), AuthError> {
+        let keeper = self.clone();
+        let ended = detached(async move { keeper.forget().await }).await?;
+        let Some(kept) = ended else {
+            return Ok(());
+        };
+        self.issuer.revoke(&kept).await.map_err(|error| {
+            AuthError::passing(
+                "signed out here, but the provider could not be told, and the refresh token may be good still",
+            )
+            .with_source(error)
+        })
+    }
+
+    /// Ends the session here. Returns what was stored of it.
+    async fn forget(&self) -> Result<Option<Secret>, AuthError> {
+        let _held = self.hold().await?;
+        let stored = self.load().await?;
+        self.store.clear(&self.key).await.map_err(store_failed)?;
+        let state = std::mem::take(&mut *self.session.state());
+        self.session.tell_caches();
+        Ok(state.current(stored))
+    }
+
+    /// Keeps others from changing the session: tasks of this program, then whoever shares the store.
+    async fn hold(&self) -> Result<impl Send + use<I>, AuthError> {
+        let here = Arc::clone(&self.session.changing).lock_owned().await;
+        let everywhere = self.store.lock(&self.key).await.map_err(store_failed)?;
+        // Dropped in this order.
+        Ok((everywhere, here))
+    }
+
+    async fn refresh(self, kind: TokenKind) -> Result<Token, AuthError> {
+        let _held = self.hold().await?;
+        if I::BOTH_KINDS
+            && let Some(token) = self.at_hand(kind)
+        {
+            return Ok(token);
+        }
+        // Somebody else may have refreshed while this one waited.
+        let mut stored = self.load().await?;
+        let mut second = false;
+        loop {
+            let current = self.session.state().current(stored.clone());
+            let (Some(kept), Some(current)) = (&stored, current) else {
+                return Err(self.nobody());
+            };
+            if let Some(error) = self.session.state().has_ended(&current) {
+                return Err(error);
+            }
+            let start = self.issuer.moment();
+            match self.issuer.refresh(&current).await {
+                Ok(reply) => {
+                    self.keep(kept, &current, &reply).await;
+                    return self.pick(kind, reply, start);
+                }
+                Err(error) if error.kind() == AuthErrorKind::SignInRequired => {
+                    // A store without a lock: another program was quicker.
+                    let newer = self.load().await?;
+                    let differs = match &newer {
+                        Some(newer) => newer.expose() != kept.expose(),
+                        None => true,
+                    };
+                    if !differs || second {
+                        self.session.state().ended = Some(Ended::now(current, error.clone()));
+                        return Err(error);
+                    }
+                    (stored, second) = (newer, true);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn nobody(&self) -> AuthError {
+        let message = match self.session.state().only {
+            Some(_) => {
+                "the session is over: its token has expired or was rejected, and the sign-in brought no refresh \
+                 token (many providers want the scope `offline_access` for one): sign in again"
+            }
+            None => "nobody is signed in: there is no refresh token in the store",
+        };
+        AuthError::new(AuthErrorKind::SignInRequired, message)
+    }
+
+    /// Saves the text that came instead of the one that was used.
+    async fn keep(&self, stored: &Secret, used: &Secret, reply: &TokenReply) {
+        let next = reply.refresh.as_ref().unwrap_or(used);
+        let saved = match next.expose() == stored.expose() {
+            true => Ok(()),
+            false => self.save(stored, next).await,
+        };
+        let mut state = self.session.state();
+        state.ended = None;
+        state.unsaved = match saved {
+            Ok(()) => None,
+            Err(error) => {
+                crate::observe::refresh_token_unsaved(&error);
+                Some(Unsaved {
+                    stored: stored.clone(),
+                    token: next.clone(),
+                })
+            }
+        };
+    }
+
+    /// Puts a refresh token in the place of the one that is stored. What is at stake is the session, so a store
+    /// that fails, or panics, is asked again.
+    async fn save(&self, stored: &Secret, next: &Secret) -> Result<(), AuthError> {
+        let mut pauses = SAVE_PAUSES.into_iter();
+        loop {
+            let attempt = async {
+                // In a store without a lock, somebody else may have signed in or out by now.
+                let now = self.load().await?;
+                match now.is_some_and(|now| now.expose() == stored.expose()) {
+                    true => self.store.save(&self.key, next).await.map_err(store_failed),
+                    false => Ok(()),
+                }
+            };
+            let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
+            let error = match attempt {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => AuthError::passing("the refresh token store panicked"),
+            };
+            match pauses.next() {
+                Some(pause) => timer(pause)?.await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// The token that was wanted. The other one waits for whoever wants that.
+    fn pick(&self, kind: TokenKind, reply: TokenReply, start: Moment) -> Result<Token, AuthError> {
+        let mut brought = Pair::default()
+            .with(TokenKind::Access, Some(reply.access))
+            .with(TokenKind::Id, reply.id);
+        let wanted = brought.of(kind).take();
+        if I::BOTH_KINDS {
+            self.session.state().fresh = brought.map(|token| Fresh::of_refresh(token, start));
+        }
+        wanted.ok_or_else(|| {
+            AuthError::refused(
+                "the provider refreshed the session without a new ID token: sign in with the scope `openid`, or \
+                 send the access token",
+            )
+        })
+    }
+
+    async fn load(&self) -> Result<Option<Secret>, AuthError> {
+        let stored = self.store.load(&self.key).await;
+        stored.map_err(store_failed)
+    }
+
+    /// What came with the sign-in, or with a token of the other kind: once, or for as long as it lasts if that is
+    /// all there is.
+    fn at_hand(&self, kind: TokenKind) -> Option<Token> {
+        let mut state = self.session.state();
+        let token = match state.fresh.of(kind).take() {
+            Some(fresh) if fresh.is_stale(&self.issuer.moment()) => return None,
+            Some(fresh) => fresh.token,
+            None => state.only.as_mut()?.of(kind).clone()?,
+        };
+        self.lasts(&token).then_some(token)
+    }
+
+    fn lasts(&self, token: &Token) -> bool {
+        !token.has_expired(&self.issuer.moment())
+    }
+}
