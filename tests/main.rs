@@ -46,6 +46,7 @@ mod smithy_js;
 
 // Identities.
 mod cache;
+mod cognito;
 mod oauth;
 mod token_file;
 

@@ -155,6 +155,102 @@ fn what_goes_to_a_provider_and_comes_from_it_is_wiped() {
     );
 }
 
+/// The same for what goes to Cognito: passwords, answers, refresh tokens and the client's secret, in JSON.
+#[cfg(feature = "cognito")]
+#[test]
+fn what_goes_to_cognito_and_comes_from_it_is_wiped() {
+    use tower_client_auth::Transport;
+    use tower_client_auth::cognito::{IdentityPool, Session, SignIn, UserPool};
+    use tower_client_auth::oauth::{TokenKind, Tokens};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let tokens = format!(
+        r#"{{"AuthenticationResult":{{"x":"{}","AccessToken":"{TEXT}","IdToken":"{TEXT}","RefreshToken":"{TEXT}+"}}}}"#,
+        "y".repeat(20_000)
+    );
+    let answer = move |target: &str, body: &[u8]| match target.rsplit('.').next().expect("a target")
+    {
+        "InitiateAuth" if body.windows(8).any(|part| part == b"PASSWORD") => format!(
+            r#"{{"ChallengeName":"NEW_PASSWORD_REQUIRED","Session":"{TEXT}","ChallengeParameters":{{"a":"{TEXT}"}}}}"#
+        ),
+        "GetId" => r#"{"IdentityId":"eu-west-1:0"}"#.to_owned(),
+        "GetCredentialsForIdentity" => format!(
+            r#"{{"Credentials":{{"AccessKeyId":"ASIAEXAMPLE","SecretKey":"{TEXT}","SessionToken":"{TEXT}","Expiration":4e9}}}}"#
+        ),
+        _ => tokens.clone(),
+    };
+    let answer = std::sync::Arc::new(answer);
+    // What a server has in memory is its own, and lasts for the test.
+    let client = service_fn(move |request: Request<Full<Bytes>>| {
+        let target = request.headers()["x-amz-target"]
+            .to_str()
+            .expect("ASCII")
+            .to_owned();
+        let body = request
+            .into_body()
+            .collect()
+            .now_or_never()
+            .expect("at once");
+        let reply: &'static str = answer(&target, &body.expect("a body").to_bytes()).leak();
+        let frames = reply.as_bytes().chunks(1_000);
+        let frames =
+            frames.map(|frame| Ok::<_, Infallible>(Frame::data(Bytes::from_static(frame))));
+        let body = http_body_util::StreamBody::new(futures::stream::iter(frames));
+        async { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    let transport = Transport::new(client);
+    let pool = UserPool::new("eu-west-1_A", "client", transport.clone());
+    let pool = pool.expect("a pool").client_secret(TEXT);
+    let identities = IdentityPool::new("eu-west-1:0", transport).expect("a pool");
+    let login = identities.clone().login("example.com", Token::from(TEXT));
+    let session = Session::new(pool.clone());
+    let issued = Tokens::new(Token::from(TEXT)).with_refresh_token(TEXT);
+    runtime
+        .block_on(session.sign_in(&issued))
+        .expect("signed in");
+    let cached = session.tokens(TokenKind::Id);
+
+    let mut calls = 0;
+    for _ in 0..3 {
+        let sign_in = spilled(TEXT, || {
+            let step = runtime.block_on(pool.sign_in_with_password("alice", TEXT));
+            let Ok(SignIn::NewPassword(challenge)) = step else {
+                panic!("another step");
+            };
+            let done = runtime.block_on(challenge.attribute("email", TEXT).answer(TEXT));
+            done.and_then(SignIn::tokens).expect("tokens")
+        });
+        let refresh = spilled(TEXT, || {
+            cached.invalidate();
+            runtime
+                .block_on(async { cached.token().await })
+                .expect("a token")
+        });
+        let credentials = spilled(TEXT, || {
+            use aws_credential_types::provider::ProvideCredentials as _;
+
+            runtime
+                .block_on(login.provide_credentials())
+                .expect("credentials")
+        });
+        for (what, copies) in [
+            ("sign-in", sign_in),
+            ("refresh", refresh),
+            ("credentials", credentials),
+        ] {
+            assert_eq!(copies, 0, "{what}");
+            calls += 1;
+        }
+    }
+    promise(
+        27,
+        format!("{calls} exchanges with Cognito, no copy of a secret in freed memory"),
+    );
+}
+
 /// A buffer that grows leaves a copy behind. The one a signature is computed over must therefore be
 /// large enough from the start, whatever the request is made of.
 #[test]

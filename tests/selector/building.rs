@@ -23,12 +23,14 @@ fn what_a_mode_lacks_is_said() {
         (
             "signed",
             "the API `signed` has mode `AWS_IAM`, and there are no AWS credentials for it: give them \
-             with `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`",
+             with `AuthSelector::aws_credentials` or `AuthSelector::aws_provider`, or a session that has an \
+             identity pool with `AuthSelector::session` (feature `cognito`)",
         ),
         (
             "members",
             "the API `members` has mode `AMAZON_COGNITO_USER_POOLS`, and there is no token source for \
-             it: give one with `AuthSelector::tokens`",
+             it: give one with `AuthSelector::tokens`, or a session with `AuthSelector::session` (feature \
+             `cognito`)",
         ),
         (
             "partners",

@@ -165,7 +165,11 @@ fn not_a_pool(service: Service) -> AuthError {
     AuthError::new(
         AuthErrorKind::Configuration,
         format!(
-            "expected the id of a {}, which begins with its region: `{example}`",
+            "expected the id of {} {}, which begins with its region: `{example}`",
+            match service {
+                Service::UserPools => "a",
+                Service::IdentityPools => "an",
+            },
             service.name()
         ),
     )
