@@ -18,6 +18,8 @@ impl Issuer for UserPool {
     /// The identity pool and a REST API want the ID token, other APIs the access token.
     const BOTH_KINDS: bool = true;
 
+    const NOBODY: &'static str = "nobody is signed in: sign in with `Session::sign_in`";
+
     async fn refresh(&self, kept: &Secret) -> Result<TokenReply, AuthError> {
         let kept = Kept::parse(kept);
         let mut reply = match self.exchange(&kept).await {

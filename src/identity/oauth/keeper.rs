@@ -34,6 +34,9 @@ pub(in crate::identity) trait Issuer: Clone + Send + Sync + 'static {
 
     /// Whether one session's tokens of both kinds are in use, so that a refresh brings both of them.
     const BOTH_KINDS: bool;
+
+    /// What is said when there is no session.
+    const NOBODY: &'static str;
 }
 
 /// A session: what is stored of it, and what is known beside that. Clones are one.
@@ -228,9 +231,9 @@ impl<I: Issuer> Keeper<I> {
         let message = match self.session.state().only {
             Some(_) => {
                 "the session is over: its token has expired or was rejected, and the sign-in brought no refresh \
-                 token (many providers want the scope `offline_access` for one): sign in again"
+                 token: sign in again"
             }
-            None => "nobody is signed in: there is no refresh token in the store",
+            None => I::NOBODY,
         };
         AuthError::new(AuthErrorKind::SignInRequired, message)
     }

@@ -205,6 +205,9 @@ impl RefreshToken {
 impl Issuer for Grant {
     const BOTH_KINDS: bool = false;
 
+    const NOBODY: &'static str = "nobody is signed in: there is no refresh token in the store, or the sign-in \
+                                  brought none (many providers want the scope `offline_access` for one)";
+
     async fn refresh(&self, kept: &Secret) -> Result<TokenReply, AuthError> {
         let mut form = Form::of_grant("refresh_token").with_secret("refresh_token", kept);
         self.options.write(&mut form)?;
