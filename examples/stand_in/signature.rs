@@ -22,6 +22,20 @@ const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// Passes a request whose signature is right, for this region, and not more than five minutes old.
 pub(crate) fn check(head: &request::Parts, body: &[u8], region: &str) -> Result<(), Refusal> {
+    let find = |access_key_id: &str| {
+        let known = || Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in");
+        (access_key_id == ACCESS_KEY_ID).then(known)
+    };
+    check_by(head, body, region, find).map(drop)
+}
+
+/// The same, where `find` knows credentials by their access key. Returns those that the request is signed with.
+pub(crate) fn check_by(
+    head: &request::Parts,
+    body: &[u8],
+    region: &str,
+    find: impl FnOnce(&str) -> Option<Credentials>,
+) -> Result<Credentials, Refusal> {
     let authorization = text(&head.headers, header::AUTHORIZATION.as_str())
         .ok_or_else(|| Refusal::forbidden("Missing Authentication Token"))?;
     let incomplete = || {
@@ -31,11 +45,12 @@ pub(crate) fn check(head: &request::Parts, body: &[u8], region: &str) -> Result<
     let date_time = text(&head.headers, "x-amz-date").ok_or_else(incomplete)?;
     let time = parse_time(date_time).ok_or_else(incomplete)?;
 
-    if claim.access_key_id != ACCESS_KEY_ID {
-        return Err(Refusal::forbidden(
-            "The security token included in the request is invalid.",
-        ));
-    }
+    // Those for a time have a token, which came as a header.
+    let token = text(&head.headers, "x-amz-security-token");
+    let credentials = find(claim.access_key_id).filter(|found| found.session_token() == token);
+    let credentials = credentials.ok_or_else(|| {
+        Refusal::forbidden("The security token included in the request is invalid.")
+    })?;
     if claim.region != region {
         return Err(Refusal::forbidden(
             "Credential should be scoped to a valid region.",
@@ -56,7 +71,7 @@ pub(crate) fn check(head: &request::Parts, body: &[u8], region: &str) -> Result<
     // A signature that leaves the host out would be good for any host.
     let expected = claim.signed_headers.contains(&"host").then(|| {
         // What cannot even be signed has no signature to compare with.
-        recompute(head, body, &claim, time).ok()
+        recompute(head, body, &claim, &credentials, time).ok()
     });
     if expected.flatten().as_deref() != Some(claim.signature) {
         return Err(Refusal::forbidden(
@@ -65,7 +80,7 @@ pub(crate) fn check(head: &request::Parts, body: &[u8], region: &str) -> Result<
              details.",
         ));
     }
-    Ok(())
+    Ok(credentials)
 }
 
 /// The signature that the request as it arrived should have.
@@ -73,10 +88,12 @@ fn recompute(
     head: &request::Parts,
     body: &[u8],
     claim: &Claim<'_>,
+    credentials: &Credentials,
     time: SystemTime,
 ) -> Result<String, BoxError> {
-    let identity =
-        Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in").into();
+    // Without the token, which is among the headers.
+    let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
+    let identity = Credentials::new(id, secret, None, None, "stand-in").into();
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Double;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Enabled;

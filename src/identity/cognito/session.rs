@@ -82,6 +82,8 @@ pub struct Session {
     keeper: Option<Keeper<UserPool>>,
     access: Cached<UserTokens>,
     id: Cached<UserTokens>,
+    /// As the credentials come from it: with this session's store and account.
+    identities: Option<IdentityPool>,
     credentials: Option<Cached<IdentityCredentials, SigningCredentials>>,
 }
 
@@ -125,11 +127,14 @@ impl Session {
         let tokens = |kind, name| Cached::named(UserTokens::new(keeper.clone(), kind), name);
         let access = tokens(TokenKind::Access, "user pool access token");
         let id = tokens(TokenKind::Id, "user pool ID token");
-        let credentials = settings.identities.clone().map(|mut pool| {
+        let identities = settings.identities.clone().map(|mut pool| {
             if let Some(account) = &settings.account {
                 pool.set_account(account);
             }
             pool.set_default_store(&store);
+            pool
+        });
+        let credentials = identities.clone().map(|pool| {
             let user = keeper.clone().map(|keeper| (keeper, id.clone()));
             let source = IdentityCredentials::new(pool, user, settings.fall_back);
             Cached::named(source, "identity pool credentials")
@@ -139,6 +144,7 @@ impl Session {
             keeper,
             access,
             id,
+            identities,
             credentials,
         }
     }
@@ -286,7 +292,7 @@ impl Session {
 
     /// A guest's identity is not the user's, nor the other way round: as Amplify has it.
     async fn forget_identity(&self) {
-        if let Some(pool) = &self.settings.identities {
+        if let Some(pool) = &self.identities {
             pool.forget_identity().await;
         }
     }

@@ -155,16 +155,18 @@ impl<I: Issuer> Keeper<I> {
     /// Ends the session here, and then where it was issued.
     pub(in crate::identity) async fn sign_out(&self) -> Result<(), AuthError> {
         let keeper = self.clone();
-        let ended = detached(async move { keeper.forget().await }).await?;
-        let Some(kept) = ended else {
-            return Ok(());
-        };
-        self.issuer.revoke(&kept).await.map_err(|error| {
-            AuthError::passing(
-                "signed out here, but the provider could not be told, and the refresh token may be good still",
-            )
-            .with_source(error)
+        detached(async move {
+            let Some(kept) = keeper.forget().await? else {
+                return Ok(());
+            };
+            keeper.issuer.revoke(&kept).await.map_err(|error| {
+                AuthError::passing(
+                    "signed out here, but the provider could not be told, and the refresh token may be good still",
+                )
+                .with_source(error)
+            })
         })
+        .await
     }
 
     /// Ends the session here. Returns what was stored of it.
