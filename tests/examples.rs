@@ -88,6 +88,66 @@ fn oidc_login() {
     );
 }
 
+/// A guest becomes a user, and a guest again, in this order.
+#[test]
+fn cognito_session() {
+    let out = run(&mut example("cognito_session"), "A stand-in for Cognito");
+    let mut rest = out.as_str();
+    for line in [
+        "Nobody is signed in",
+        "catalog (AWS_IAM):                   200 OK: you are guest",
+        "orders (AWS_IAM):                    403 Forbidden: User: arn:aws:sts::111122223333:assumed-role/guest/",
+        "profile (AMAZON_COGNITO_USER_POOLS): not sent: nobody is signed in",
+        "Alice signs in",
+        "with a wrong password:               the user pool service at cognito-idp.eu-west-1.amazonaws.com answered ",
+        "with hers:                           signed in",
+        "requests with her name in them:      4",
+        "requests with her password in them:  0",
+        "Alice is signed in",
+        "catalog (AWS_IAM):                   200 OK: you are member",
+        "orders (AWS_IAM):                    200 OK: you are member",
+        "profile (AMAZON_COGNITO_USER_POOLS): 200 OK: you are alice",
+        "When her token has ended",
+        "profile (AMAZON_COGNITO_USER_POOLS): 200 OK: you are alice",
+        "refreshed by then:                   1",
+        "Alice has signed out",
+        "sessions that the pool still knows:  0",
+        "catalog (AWS_IAM):                   200 OK: you are guest",
+        "orders (AWS_IAM):                    403 Forbidden: ",
+        "profile (AMAZON_COGNITO_USER_POOLS): not sent: nobody is signed in",
+    ] {
+        let Some((_, after)) = rest.split_once(line) else {
+            panic!("no `{line}` in its place in\n{out}");
+        };
+        rest = after;
+    }
+}
+
+/// What is missing for a call of one's own is said before anything is sent.
+#[test]
+fn cognito_session_says_what_to_type() {
+    for (arguments, expected) in [
+        ("--api orders", "add `--config amplifyconfiguration.json`"),
+        ("--config a.json", "add `--api orders`"),
+        (
+            "--config a.json --api orders --user alice",
+            "PASSWORD is not set",
+        ),
+        (
+            "--password=hunter2",
+            "`--password` is no option of this program",
+        ),
+    ] {
+        let mut example = example("cognito_session");
+        let example = example.args(arguments.split(' ')).env_remove("PASSWORD");
+        let output = example.output().expect("an example that starts");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments}\n{err}");
+        assert!(err.contains(expected), "no `{expected}` in\n{err}");
+        assert!(!err.contains("hunter2"), "{err}");
+    }
+}
+
 #[test]
 fn aws_config_without_an_environment() {
     let mut example = example("aws_config");
