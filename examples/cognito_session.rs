@@ -38,7 +38,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_client_auth::cognito::{CognitoError, Session};
 use tower_client_auth::oauth::TokenKind;
 use tower_client_auth::{
-    ApiAuthLayer, ApiName, AuthError, AuthErrorKind, BoxError, Config, Transport,
+    ApiAuthLayer, ApiName, AuthError, AuthErrorKind, AuthHint, BoxError, Config, Transport,
 };
 
 /// As Amplify writes it: three APIs with their modes, the user pool and the identity pool.
@@ -114,7 +114,9 @@ async fn tour() -> Result<(), BoxError> {
 
     println!("\nNobody is signed in");
     program.call("catalog", "200 OK: you are guest").await?;
-    program.call("orders", "403 Forbidden: User: ").await?;
+    program
+        .call("orders", "403 Forbidden: the server knows")
+        .await?;
     program.call("profile", "not sent: nobody is").await?;
 
     println!("\nAlice signs in");
@@ -150,14 +152,19 @@ async fn tour() -> Result<(), BoxError> {
     line("sessions that the pool still knows:", stand_in.sessions());
     assert_eq!(stand_in.sessions(), 0);
     program.call("catalog", "200 OK: you are guest").await?;
-    program.call("orders", "403 Forbidden: User: ").await?;
+    program
+        .call("orders", "403 Forbidden: the server knows")
+        .await?;
     program.call("profile", "not sent: nobody is").await?;
     Ok(())
 }
 
-/// The status, and what the API said.
+/// The status, and what the API said; of a refusal, what it probably means.
 async fn read(response: Response<Incoming>) -> Result<String, BoxError> {
     let status = response.status();
+    if let Some(hint) = AuthHint::of(&response) {
+        return Ok(format!("{status}: {hint}"));
+    }
     let body = response.into_body().collect().await?.to_bytes();
     let body: Value = serde_json::from_slice(&body)?;
     // API Gateway spells it in both ways.

@@ -145,6 +145,7 @@ mod secret;
 pub mod select;
 #[cfg(feature = "sigv4")]
 pub mod sigv4;
+mod standing;
 #[cfg(feature = "amplify")]
 mod suggest;
 mod words;
@@ -193,6 +194,7 @@ pub use secret::Secret;
 #[cfg(feature = "amplify")]
 #[doc(inline)]
 pub use select::{ApiAuthLayer, ApiName, AuthSelector};
+pub use standing::Standing;
 
 /// So that the README's code is compiled along with the documentation's.
 #[cfg(doctest)]

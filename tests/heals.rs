@@ -317,7 +317,10 @@ async fn what_no_other_credentials_would_change_is_sent_once() {
     let stack = MiniStack::shared();
     let guest = assume(stack, 3600, "sts:*").await;
     let role = Some("tester".into());
-    let denied = AuthHint::AccessDenied { role };
+    let denied = AuthHint::AccessDenied {
+        role,
+        standing: None,
+    };
     let wrong = stack.key_pair(Who::User, Some(Twin::WrongSecret));
     for (credentials, times, why) in [
         (guest, 100, denied),

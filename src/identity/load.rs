@@ -79,7 +79,10 @@ where
                 _ => AuthError::transient(error),
             }
         })?;
-        crate::sigv4::SigningCredentials::new(credentials)
+        let credentials = crate::sigv4::SigningCredentials::new(credentials)?;
+        #[cfg(feature = "cognito")]
+        let credentials = super::cognito::with_standing(self, credentials);
+        Ok(credentials)
     }
 
     /// Of the providers, only ours know when their credentials are no good any more.

@@ -257,7 +257,10 @@ impl Authorizer for ApiKey {
         match refusal.reason() {
             Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
             Some(Reason::Incomplete) => Some(AuthHint::WrongMode),
-            Some(Reason::Denied) => Some(AuthHint::AccessDenied { role: None }),
+            Some(Reason::Denied) => Some(AuthHint::AccessDenied {
+                role: None,
+                standing: None,
+            }),
             Some(Reason::Forbidden | Reason::Unauthorized) => Some(AuthHint::ApiKeyRejected),
             None if !refusal.is_readable => Some(AuthHint::ApiKeyRejected),
             // The application's own.

@@ -243,7 +243,10 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
             Some(Reason::Incomplete | Reason::Signature | Reason::Mismatch) => {
                 Some(AuthHint::WrongMode)
             }
-            Some(Reason::Denied) => Some(AuthHint::AccessDenied { role: None }),
+            Some(Reason::Denied) => Some(AuthHint::AccessDenied {
+                role: None,
+                standing: None,
+            }),
             // A REST API names the type, and means a key, a firewall or a policy. An HTTP API says no more
             // of a token without the scope of the route.
             Some(Reason::Forbidden) => Some(match refusal.has_type {

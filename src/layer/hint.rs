@@ -5,6 +5,7 @@ use std::fmt;
 use http::{Extensions, Response, StatusCode};
 
 use crate::observe;
+use crate::standing::Standing;
 
 /// Why a request was probably refused, and what to do about it: a response extension.
 ///
@@ -54,6 +55,8 @@ pub enum AuthHint {
     AccessDenied {
         /// The role whose policy does not allow it, if the server says so.
         role: Option<Box<str>>,
+        /// As whom the request was signed, if the credentials are an identity pool's.
+        standing: Option<Standing>,
     },
     /// There is no such route, stage or method; or it wants another kind of credential.
     NoSuchRoute,
@@ -178,14 +181,21 @@ impl fmt::Display for AuthHint {
             Self::WrongScope {
                 expected: Some(expected),
             } => write!(f, "the signature should be for `{expected}`"),
-            Self::AccessDenied { role: None } => f.write_str(
-                "the server knows who it is, and no policy allows this: not a matter of signing in \
-                 again",
-            ),
-            Self::AccessDenied { role: Some(role) } => write!(
-                f,
-                "no policy allows this to the role `{role}`: not a matter of signing in again"
-            ),
+            Self::AccessDenied { role, standing } => {
+                match role {
+                    None => f.write_str("the server knows who it is, and no policy allows this")?,
+                    Some(role) => write!(f, "no policy allows this to the role `{role}`")?,
+                }
+                f.write_str(match standing {
+                    Some(Standing::Guest) => {
+                        ": the request was signed as a guest's, since nobody was signed in"
+                    }
+                    Some(Standing::SignedIn) => {
+                        " of users who are signed in: not a matter of signing in again"
+                    }
+                    None => ": not a matter of signing in again",
+                })
+            }
             Self::NoSuchRoute => f.write_str(
                 "there is no such path, stage or method; or it wants a signature, and there is none",
             ),

@@ -324,7 +324,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
     fn hint(
         &self,
         plan: &SigV4Plan,
-        _credentials: &SigningCredentials,
+        credentials: &SigningCredentials,
         head: &response::Parts,
         peeked: Option<&[u8]>,
     ) -> Option<AuthHint> {
@@ -352,6 +352,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             }),
             Some(Reason::Denied) => Some(AuthHint::AccessDenied {
                 role: refusal.role().map(Into::into),
+                standing: credentials.standing(),
             }),
             Some(Reason::Unsigned) => Some(AuthHint::NoSuchRoute),
             Some(Reason::Incomplete | Reason::Unauthorized) => Some(AuthHint::WrongMode),

@@ -13,6 +13,7 @@ use super::options::SigningScope;
 use crate::clock::{Deadline, Moment};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::secret::{check_visible, sensitive_header};
+use crate::standing::Standing;
 
 /// One generation of AWS credentials, checked and readied for many signatures.
 ///
@@ -39,6 +40,7 @@ struct Inner {
     credentials: Credentials,
     keys: SigningKeys,
     security_token: Option<HeaderValue>,
+    standing: Option<Standing>,
 }
 
 impl SigningCredentials {
@@ -79,6 +81,7 @@ impl SigningCredentials {
                 credentials,
                 keys: SigningKeys::new(),
                 security_token,
+                standing: None,
             }),
             deadline: None,
         })
@@ -87,6 +90,20 @@ impl SigningCredentials {
     /// The access key id: public, and what a log should name when a signature is refused.
     pub fn access_key_id(&self) -> &str {
         self.inner.credentials.access_key_id()
+    }
+
+    /// The same, as an identity pool gave them out.
+    #[cfg(feature = "cognito")]
+    pub(crate) fn of(mut self, standing: Option<Standing>) -> Self {
+        // They have just been made, so nobody else holds them.
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.standing = standing;
+        }
+        self
+    }
+
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.inner.standing
     }
 
     /// As AWS's own libraries know them.

@@ -80,7 +80,10 @@ async fn signature_layers_tell_what_is_wrong_with_a_signature() {
     };
     let denied = |role: Option<&str>| {
         let role = role.map(Box::from);
-        Some(AccessDenied { role })
+        Some(AccessDenied {
+            role,
+            standing: None,
+        })
     };
     let mis_scoped = |to: &str| {
         let message = format!("Credential should be scoped to {to}");
@@ -238,7 +241,10 @@ async fn bearer_layers_tell_what_is_wrong_with_a_token() {
         ),
         // Roles are a matter of signatures.
         (
-            Some(AccessDenied { role: None }),
+            Some(AccessDenied {
+                role: None,
+                standing: None,
+            }),
             vec![told(403, "AccessDeniedException", DENIED)],
         ),
         (
@@ -290,7 +296,10 @@ async fn api_key_layers_tell_what_is_wrong_with_a_key() {
             vec![typed(403, "IncompleteSignatureException")],
         ),
         (
-            Some(AccessDenied { role: None }),
+            Some(AccessDenied {
+                role: None,
+                standing: None,
+            }),
             vec![told(403, "AccessDeniedException", DENIED)],
         ),
         (

@@ -20,7 +20,7 @@ use crate::sigv4::SigningCredentials;
 /// What the credentials of a [`Session`](super::Session) come from.
 #[derive(Clone)]
 pub struct IdentityCredentials {
-    pool: IdentityPool,
+    pub(super) pool: IdentityPool,
     user: Option<(Keeper<UserPool>, Cached<UserTokens>)>,
     fall_back: bool,
 }
@@ -123,6 +123,10 @@ pub struct SessionProvider {
 impl SessionProvider {
     pub(super) fn new(cached: Cached<IdentityCredentials, SigningCredentials>) -> Self {
         Self { cached }
+    }
+
+    pub(super) fn pool(&self) -> &IdentityPool {
+        &self.cached.source().pool
     }
 
     pub(in crate::identity) fn kept_by(&self, cache: CacheRef) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -23,6 +23,7 @@ use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
 use crate::identity::transport::{Reply, Transport};
 use crate::sigv4::SigningCredentials;
+use crate::standing::Standing;
 
 /// A Cognito identity pool: AWS credentials for guests, and for users that some provider vouches for.
 ///
@@ -75,6 +76,8 @@ pub struct IdentityPool {
     logins: BTreeMap<String, Arc<dyn AnySource>>,
     identities: Identities,
     clock: Clock,
+    /// The last access key that was given out, and as whose.
+    issued: Arc<Mutex<Option<(String, Standing)>>>,
 }
 
 /// What vouches for a user: a token by its provider's name.
@@ -95,6 +98,7 @@ impl IdentityPool {
             guests: true,
             logins: BTreeMap::new(),
             clock: Clock::system(),
+            issued: Arc::default(),
         })
     }
 
@@ -314,6 +318,11 @@ impl IdentityPool {
         let answer: Answer = read(&reply, &what)?;
         let issued = answer.credentials;
         let end = self.end(&reply, issued.expiration);
+        let standing = match logins.is_empty() {
+            true => Standing::Guest,
+            false => Standing::SignedIn,
+        };
+        *self.issued() = Some((issued.access_key_id.clone(), standing));
         Ok(Credentials::new(
             issued.access_key_id,
             issued.secret_key.0.expose(),
@@ -321,6 +330,17 @@ impl IdentityPool {
             Some(end.ok_or_else(|| unreadable(&what))?),
             "CognitoIdentityPool",
         ))
+    }
+
+    /// As whom this access key was given out, if it was the last one.
+    pub(super) fn standing_of(&self, access_key_id: &str) -> Option<Standing> {
+        let issued = self.issued();
+        let (last, standing) = issued.as_ref()?;
+        (last == access_key_id).then_some(*standing)
+    }
+
+    fn issued(&self) -> MutexGuard<'_, Option<(String, Standing)>> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When credentials end by this machine's clock, which need not be the pool's: how long they last is told by

@@ -49,6 +49,7 @@ mod user_pool;
 use std::any::Any;
 
 use super::cache::CacheRef;
+use crate::sigv4::SigningCredentials;
 
 pub use credentials::{IdentityCredentials, SessionProvider};
 pub use error::CognitoError;
@@ -57,6 +58,24 @@ pub use session::Session;
 pub use sign_in::{Challenge, ChooseFactor, Code, Factor, NewPassword, SetUpTotp, SignIn};
 pub use tokens::UserTokens;
 pub use user_pool::UserPool;
+
+/// Credentials with what their provider knows of them, if it is one of these: what goes through a
+/// `ProvideCredentials` has no room for it.
+pub(super) fn with_standing(
+    provider: &dyn Any,
+    credentials: SigningCredentials,
+) -> SigningCredentials {
+    let standing = if let Some(pool) = provider.downcast_ref::<IdentityPool>() {
+        pool.standing_of(credentials.access_key_id())
+    } else if let Some(own) = provider.downcast_ref::<IdentityCredentials>() {
+        own.pool.standing_of(credentials.access_key_id())
+    } else if let Some(provider) = provider.downcast_ref::<SessionProvider>() {
+        provider.pool().standing_of(credentials.access_key_id())
+    } else {
+        None
+    };
+    credentials.of(standing)
+}
 
 /// Tells a provider of credentials that a cache keeps them, if it is one of these.
 pub(super) fn kept_by(provider: &dyn Any, cache: CacheRef) {
