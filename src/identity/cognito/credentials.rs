@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::claims::Claims;
-use super::identity_pool::{IdentityPool, Logins, is_refusal, provider_error};
+use super::identity_pool::{IdentityPool, Logins, is_about_time, provider_error};
 use super::tokens::UserTokens;
 use super::user_pool::UserPool;
 use crate::error::{AuthError, AuthErrorKind};
@@ -59,31 +59,26 @@ impl IdentityCredentials {
         tokens: &Cached<UserTokens>,
     ) -> Result<Credentials, AuthError> {
         let token = tokens.token().await?;
-        let refused = match self.exchange(keeper, &token).await {
-            Err(error) if is_refusal(&error) => error,
+        let refused = match self.pool.credentials(&logins(keeper, &token)).await {
+            Err(error) if is_about_time(&error) => error,
             answer => return answer,
         };
-        // It may have been over, by the identity pool's clock.
         tokens.rejected(&token);
         let newer = tokens.token().await?;
         match newer.is_alike(&token) {
             true => Err(refused),
-            false => self.exchange(keeper, &newer).await,
+            false => self.pool.credentials(&logins(keeper, &newer)).await,
         }
     }
 
-    async fn exchange(
-        &self,
-        keeper: &Keeper<UserPool>,
-        token: &Token,
-    ) -> Result<Credentials, AuthError> {
-        let claims = Claims::of(token.expose());
-        let provider = match claims.provider() {
-            Some(provider) => provider.to_owned(),
-            None => keeper.issuer.login_name(),
-        };
-        let logins = Logins::from([(provider, token.clone())]);
-        self.pool.credentials(&logins).await
+    pub(super) async fn identity_id(&self) -> Result<String, AuthError> {
+        match &self.user {
+            Some((keeper, tokens)) if keeper.is_somebodys().await? => {
+                let token = tokens.token().await?;
+                self.pool.identity_of(&logins(keeper, &token)).await
+            }
+            _ => self.pool.identity_id().await,
+        }
     }
 
     pub(in crate::identity) fn kept_by(&self, cache: CacheRef) {
@@ -92,6 +87,16 @@ impl IdentityCredentials {
             keeper.add_cache(cache);
         }
     }
+}
+
+/// What the user pool vouches for a user with.
+fn logins(keeper: &Keeper<UserPool>, token: &Token) -> Logins {
+    let claims = Claims::of(token.expose());
+    let provider = match claims.provider() {
+        Some(provider) => provider.to_owned(),
+        None => keeper.issuer.login_name(),
+    };
+    Logins::from([(provider, token.clone())])
 }
 
 impl ProvideCredentials for IdentityCredentials {

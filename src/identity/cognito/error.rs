@@ -68,7 +68,7 @@ impl CognitoError {
         CODES.iter().copied().find(|known| *known == self.code())
     }
 
-    fn says(&self, part: &str) -> bool {
+    pub(super) fn says(&self, part: &str) -> bool {
         self.message().is_some_and(|message| {
             let message = message.get(..256).unwrap_or(message);
             message.to_ascii_lowercase().contains(part)
@@ -276,6 +276,10 @@ fn meaning(error: &CognitoError, asked: Asked) -> (Meaning, &'static str) {
         "ResourceNotFoundException" => (
             Stays,
             "there is no such pool or app client in this region, or the identity was deleted: check their ids",
+        ),
+        "InvalidParameterException" if error.says("secret") => (
+            Stays,
+            "the app client has no secret, and was given one: leave `client_secret` out",
         ),
         "InvalidParameterException" => (
             Stays,

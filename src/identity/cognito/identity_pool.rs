@@ -66,7 +66,7 @@ use crate::standing::Standing;
 /// |---|---|
 /// | the pool gives nothing to guests | [`SignInRequired`](AuthErrorKind::SignInRequired) |
 /// | a login's source fails | that error |
-/// | the pool does not take the login, twice, the second time with another token; it does not exist; it has no role | [`Source`](AuthErrorKind::Source) |
+/// | the pool does not take the login, and if it says that the token has expired, a newer one neither; it does not exist; it has no role | [`Source`](AuthErrorKind::Source) |
 /// | unreachable, slow, throttled, 5xx | [`Source`](AuthErrorKind::Source), transient |
 #[derive(Clone)]
 pub struct IdentityPool {
@@ -171,12 +171,14 @@ impl IdentityPool {
     ///
     /// See [`IdentityPool`].
     pub async fn identity_id(&self) -> Result<String, AuthError> {
-        let logins = self.tokens().await?;
-        self.check_guest(&logins)?;
-        let known = self.identities.of(owner(&logins).as_deref()).await;
-        match known {
+        self.identity_of(&self.tokens().await?).await
+    }
+
+    pub(super) async fn identity_of(&self, logins: &Logins) -> Result<String, AuthError> {
+        self.check_guest(logins)?;
+        match self.identities.of(owner(logins).as_deref()).await {
             Some(id) => Ok(id),
-            None => self.ask_for_id(&logins).await,
+            None => self.ask_for_id(logins).await,
         }
     }
 
@@ -210,10 +212,9 @@ impl IdentityPool {
     pub(super) async fn fetch(&self) -> Result<Credentials, AuthError> {
         let logins = self.tokens().await?;
         let refused = match self.credentials(&logins).await {
-            Err(error) if is_refusal(&error) && !logins.is_empty() => error,
+            Err(error) if is_about_time(&error) && !logins.is_empty() => error,
             answer => return answer,
         };
-        // The tokens may have been over, by the pool's clock.
         for (provider, token) in &logins {
             if let Some(source) = self.logins.get(provider) {
                 source.reject(token);
@@ -237,7 +238,7 @@ impl IdentityPool {
         if let Some(id) = self.identities.of(owner.as_deref()).await {
             match self.ask_for_credentials(&id, logins).await {
                 // The identity was deleted, or belongs to somebody else by now.
-                Err(error) if is_refusal(&error) => self.identities.forget().await,
+                Err(error) if is_refusal(&error) => {}
                 answer => return answer,
             }
         }
@@ -374,8 +375,15 @@ fn exposed(logins: &Logins) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Whether the pool said no to this identity or to these logins, rather than to anybody.
-pub(super) fn is_refusal(error: &AuthError) -> bool {
+/// Whether the pool took a token for one that is over, which it may be by the pool's clock only. A newer one helps
+/// then; for any other refusal it would be a refresh for nothing, again and again.
+pub(super) fn is_about_time(error: &AuthError) -> bool {
+    CognitoError::of(error)
+        .is_some_and(|error| error.code() == "NotAuthorizedException" && error.says("expired"))
+}
+
+/// Whether the pool said no to this identity, rather than to anybody.
+fn is_refusal(error: &AuthError) -> bool {
     CognitoError::of(error).is_some_and(|error| {
         matches!(
             error.code(),

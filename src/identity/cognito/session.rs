@@ -215,7 +215,17 @@ impl Session {
         })
     }
 
-    /// The same for clients of AWS's SDKs.
+    /// The id of the user's identity in the identity pool, or of the guest's: such as is in the path of files that are
+    /// a user's own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`credentials`](Session::credentials), and those of [`IdentityPool`].
+    pub async fn identity_id(&self) -> Result<String, AuthError> {
+        self.credentials()?.source().identity_id().await
+    }
+
+    /// AWS credentials, of the user or of a guest, for clients of AWS's SDKs.
     ///
     /// # Errors
     ///
