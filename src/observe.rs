@@ -94,6 +94,15 @@ pub(crate) fn refresh_token_unsaved(error: &AuthError) {
     );
 }
 
+/// A user's session has ended, and requests go out as a guest's.
+#[cfg(feature = "cognito")]
+pub(crate) fn fell_back_to_guest(error: &AuthError) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(%error, "the session has ended: requests are signed with a guest's credentials");
+    #[cfg(feature = "metrics")]
+    metrics::counter!("tower_client_auth_guest_fallbacks_total").increment(1);
+}
+
 /// The id of an identity is in memory only, or not even looked up.
 #[cfg(feature = "cognito")]
 pub(crate) fn identity_id_unsaved(error: &AuthError) {
@@ -102,8 +111,6 @@ pub(crate) fn identity_id_unsaved(error: &AuthError) {
         %error,
         "the id of an identity could not be read or saved: it is asked for again"
     );
-    #[cfg(not(feature = "tracing"))]
-    let _ = error;
 }
 
 /// A task goes on in the span that it was started in.

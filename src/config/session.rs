@@ -24,6 +24,10 @@ impl Config {
     /// # }
     /// ```
     ///
+    /// How users sign in is the program's choice, by the method of [`UserPool`] that it calls: what a file says of
+    /// flows (`authenticationFlowType`) is not heeded. The domain of the pool's web pages, for
+    /// [`UserPool::oauth_client`], is in `auth.user_pool` under `oauth`.
+    ///
     /// # Errors
     ///
     /// [`AuthErrorKind::Configuration`] if it names neither, or what cannot be the id or the endpoint of one.
@@ -53,7 +57,7 @@ impl Config {
 }
 
 fn users(config: &UserPoolConfig, transport: Transport) -> Result<UserPool, AuthError> {
-    check_region(&config.id, &config.region)?;
+    check_region("user", &config.id, &config.region)?;
     let mut pool = UserPool::new(&config.id, &config.client_id, transport)?;
     if let Some(endpoint) = &config.endpoint {
         pool = pool.endpoint(endpoint)?;
@@ -68,7 +72,7 @@ fn identities(
     config: &IdentityPoolConfig,
     transport: Transport,
 ) -> Result<IdentityPool, AuthError> {
-    check_region(&config.id, &config.region)?;
+    check_region("identity", &config.id, &config.region)?;
     let mut pool = IdentityPool::new(&config.id, transport)?;
     if let Some(endpoint) = &config.endpoint {
         pool = pool.endpoint(endpoint)?;
@@ -80,14 +84,16 @@ fn identities(
 }
 
 /// A pool's id begins with its region: if the configuration names another, one of them is a slip.
-fn check_region(id: &str, region: &str) -> Result<(), AuthError> {
+fn check_region(which: &str, id: &str, region: &str) -> Result<(), AuthError> {
     let rest = id.strip_prefix(region);
     match rest.is_some_and(|rest| rest.starts_with(['_', ':'])) {
         true => Ok(()),
         false => Err(AuthError::new(
             AuthErrorKind::Configuration,
-            "the id of a pool begins with its region (`eu-west-1_AbCdEfGhI`, `eu-west-1:0123…`), and the \
-             configuration has a pool with another region than its id: correct one of them",
+            format!(
+                "the id of the {which} pool does not begin with its region, `{region}`, as ids of pools do: correct \
+                 one of them"
+            ),
         )),
     }
 }

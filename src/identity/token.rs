@@ -102,6 +102,27 @@ impl Token {
         self.lasting(Life::For(lifetime), deadline)
     }
 
+    /// Lasts for `lifetime` from `start`, whatever it says itself.
+    #[cfg(feature = "cognito")]
+    pub(crate) fn lasting_from(self, start: Moment, lifetime: Duration) -> Self {
+        self.lasting(Life::For(lifetime), Deadline::new(start, lifetime))
+    }
+
+    /// Was issued after `start`, and not before: what it lasts by its own claims counts from there.
+    #[cfg(feature = "cognito")]
+    pub(crate) fn just_issued(self, start: Moment) -> Self {
+        match self.inner.life {
+            Life::Claimed {
+                issued: Some(issued),
+                expires,
+            } => match expires.duration_since(issued) {
+                Ok(lifetime) => self.lasting_from(start, lifetime),
+                Err(_) => self,
+            },
+            _ => self,
+        }
+    }
+
     /// The time of day at which the token ends.
     #[must_use]
     pub fn expires_at(self, end: SystemTime) -> Self {

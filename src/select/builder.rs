@@ -22,14 +22,16 @@ use crate::suggest;
 #[derive(Clone, Default)]
 pub(super) struct Providers {
     pub(super) api_key: Option<Secret>,
-    tokens: BTreeMap<AuthorizationMode, Tokens>,
+    sources: BTreeMap<AuthorizationMode, Tokens>,
     /// Where nothing else is given: a session's.
+    #[cfg(feature = "cognito")]
+    has_session: bool,
     #[cfg(feature = "cognito")]
     user: Option<UserTokens>,
     #[cfg(feature = "cognito")]
     identity: Option<AwsCredentials>,
     #[cfg(feature = "sigv4")]
-    pub(super) credentials: Option<AwsCredentials>,
+    pub(super) aws: Option<AwsCredentials>,
 }
 
 impl Providers {
@@ -51,7 +53,8 @@ impl Providers {
                 suggest::list(takers.map(|mode| mode.as_str()))
             )));
         }
-        self.tokens.insert(mode, Tokens::new(source, mode.as_str()));
+        self.sources
+            .insert(mode, Tokens::new(source, mode.as_str()));
         Ok(())
     }
 
@@ -63,8 +66,35 @@ impl Providers {
         <C::Source as crate::CredentialsSource>::Future: Send + 'static,
     {
         let source = credentials.into_credentials_source()?;
-        self.credentials = Some(AwsCredentials::new(source));
+        self.aws = Some(AwsCredentials::new(source));
         Ok(())
+    }
+
+    /// What was given for the mode by itself, else what a session has.
+    #[cfg(feature = "sigv4")]
+    fn credentials(&self) -> Option<&AwsCredentials> {
+        #[cfg(feature = "cognito")]
+        return self.aws.as_ref().or(self.identity.as_ref());
+        #[cfg(not(feature = "cognito"))]
+        self.aws.as_ref()
+    }
+
+    fn tokens(&self, mode: AuthorizationMode, api: &ApiConfig) -> Option<&Tokens> {
+        let given = self.sources.get(&mode);
+        #[cfg(feature = "cognito")]
+        let given = given.or_else(|| match mode {
+            AuthorizationMode::CognitoUserPools => self.user_token(api.user_pool_token),
+            _ => None,
+        });
+        let _ = api;
+        given
+    }
+
+    fn has_session(&self) -> bool {
+        #[cfg(feature = "cognito")]
+        return self.has_session;
+        #[cfg(not(feature = "cognito"))]
+        false
     }
 }
 
@@ -80,6 +110,7 @@ struct UserTokens {
 impl Providers {
     pub(super) fn set_session(&mut self, session: &crate::cognito::Session) {
         let mode = AuthorizationMode::CognitoUserPools.as_str();
+        self.has_session = true;
         self.user = session.user_pool().is_ok().then(|| UserTokens {
             access: Tokens::new(session.tokens(TokenKind::Access), mode),
             id: Tokens::new(session.tokens(TokenKind::Id), mode),
@@ -152,6 +183,14 @@ impl<'a> Builder<'a> {
         self.own.and_then(&get).or_else(|| get(self.all))
     }
 
+    /// The same for what a session has: an API with a session of its own takes nothing of another's.
+    fn provided_for_user<T>(&self, get: impl Fn(&Providers) -> Option<&T>) -> Option<&T> {
+        match self.own {
+            Some(own) if own.has_session() => get(own),
+            _ => self.provided(get),
+        }
+    }
+
     fn key(&self) -> Result<Scheme, AuthError> {
         let given = self.provided(|providers| providers.api_key.as_ref());
         let key = given.or(self.config.api_key.as_ref()).ok_or_else(|| {
@@ -167,14 +206,12 @@ impl<'a> Builder<'a> {
     }
 
     fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
-        let source = self.provided(|providers| providers.tokens.get(&mode));
-        #[cfg(feature = "cognito")]
-        let source = source.or_else(|| match mode {
+        let source = match mode {
             AuthorizationMode::CognitoUserPools => {
-                self.provided(|providers| providers.user_token(self.config.user_pool_token))
+                self.provided_for_user(|providers| providers.tokens(mode, self.config))
             }
-            _ => None,
-        });
+            _ => self.provided(|providers| providers.tokens(mode, self.config)),
+        };
         let source = source.ok_or_else(|| {
             let session = match mode {
                 AuthorizationMode::CognitoUserPools => {
@@ -195,10 +232,7 @@ impl<'a> Builder<'a> {
 
     #[cfg(feature = "sigv4")]
     fn iam(&self) -> Result<Scheme, AuthError> {
-        let credentials = self.provided(|providers| providers.credentials.as_ref());
-        #[cfg(feature = "cognito")]
-        let credentials =
-            credentials.or_else(|| self.provided(|providers| providers.identity.as_ref()));
+        let credentials = self.provided_for_user(Providers::credentials);
         let credentials = credentials.ok_or_else(|| {
             self.missing(
                 "mode `AWS_IAM`, and there are no AWS credentials for it: give them with \

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::error::AuthError;
-use crate::identity::{Cached, Token, TokenSource};
+use crate::identity::{CacheRef, Cached, Token, TokenSource};
 
 /// A pending credential. Only a miss is boxed: what is at hand needs no future.
 pub(super) type Pending<C> = Pin<Box<dyn Future<Output = Result<C, AuthError>> + Send>>;
@@ -28,7 +29,7 @@ impl Tokens {
         let remembers = source.checks_expiry() || source.at_hand().is_some();
         match remembers {
             true => Self::of(source),
-            false => Self::of(Cached::named(Self::of(source), name)),
+            false => Self::of(Cached::named(Self::of(source), name, Clock::system())),
         }
     }
 
@@ -48,6 +49,7 @@ trait AnyTokens: Send + Sync {
     fn token(&self) -> Pending<Token>;
     fn at_hand(&self) -> Option<Token>;
     fn must_finish(&self) -> bool;
+    fn kept_by(&self, cache: CacheRef);
     fn rejected(&self, token: &Token);
 }
 
@@ -66,6 +68,10 @@ where
 
     fn must_finish(&self) -> bool {
         TokenSource::must_finish(self)
+    }
+
+    fn kept_by(&self, cache: CacheRef) {
+        TokenSource::kept_by(self, cache);
     }
 
     fn rejected(&self, token: &Token) {
@@ -91,6 +97,10 @@ impl TokenSource for Tokens {
 
     fn must_finish(&self) -> bool {
         self.source.must_finish()
+    }
+
+    fn kept_by(&self, cache: CacheRef) {
+        self.source.kept_by(cache);
     }
 
     fn rejected(&self, token: &Token) {

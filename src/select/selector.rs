@@ -225,8 +225,8 @@ impl AuthSelector {
         C: aws_credential_types::provider::ProvideCredentials + 'static,
     {
         let name = AuthorizationMode::AwsIam.as_str();
-        let cached = crate::Cached::named(provider, name);
-        self.all.credentials = Some(AwsCredentials::new(cached));
+        let cached = crate::Cached::named(provider, name, crate::Clock::system());
+        self.all.aws = Some(AwsCredentials::new(cached));
         self
     }
 
@@ -248,7 +248,8 @@ impl AuthSelector {
         self
     }
 
-    /// As [`session`](AuthSelector::session), for one API: where APIs have users of different pools.
+    /// As [`session`](AuthSelector::session), for one API: where APIs have users of different pools. What this session
+    /// lacks is not made up for by what was given for all APIs.
     ///
     /// # Errors
     ///

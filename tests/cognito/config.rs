@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -72,7 +73,7 @@ fn what_makes_no_session_is_said() {
         ("{}", "neither a user pool nor an identity pool"),
         (
             r#"{"user_pool": {"id": "eu-west-1_A", "client_id": "c", "region": "eu-west-2"}}"#,
-            "another region",
+            "the user pool does not begin with its region, `eu-west-2`",
         ),
         (
             r#"{"user_pool": {"id": "eu-west-1_A", "client_id": "", "region": "eu-west-1"}}"#,
@@ -107,7 +108,6 @@ async fn each_part_says_what_it_lacks() {
     let session = guests.session(unused()).expect("a session");
     for error in [
         session.user_pool().expect_err("no pool"),
-        session.sign_out().await.expect_err("no pool"),
         session
             .sign_in(&Tokens::new(Token::from("t")))
             .await
@@ -122,6 +122,7 @@ async fn each_part_says_what_it_lacks() {
         assert!(error.to_string().contains("no user pool"), "{error}");
     }
     assert!(!session.is_signed_in().await.expect("known"));
+    session.sign_out().await.expect("nobody to sign out");
 
     let users = config(&format!("{{{USERS}}}"));
     let session = users.session(unused()).expect("a session");
@@ -270,6 +271,23 @@ async fn each_api_gets_the_token_it_wants() {
         .expect("an API");
     assert_eq!(authorization(&other, "photos").await, "another-id-token");
     assert_eq!(authorization(&other, "profile").await, "an-access-token");
+    // What a session of its own lacks, an API does not get from elsewhere.
+    let users_only = self::config(&format!("{{{USERS}}}"));
+    let users_only = users_only.session(transport(&Calls::default()));
+    let lacking = selector
+        .clone()
+        .session_for("orders", users_only.expect("a session"))
+        .expect("an API");
+    let error = lacking.layer("orders").expect_err("no credentials");
+    assert!(error.to_string().contains("no AWS credentials"), "{error}");
+    let service = Credentials::new("AKIDSERVICE", "secret", None, None, "test");
+    let beside = both().selector().aws_credentials(service);
+    let beside = beside.expect("credentials");
+    let users = signed_in(&config, "an-access-token", "an-id-token").await;
+    let beside = beside.session_for("orders", users).expect("an API");
+    let signature = authorization(&beside, "orders").await;
+    assert!(signature.contains("Credential=ASIAGUEST/"), "{signature}");
+
     let own = selector
         .tokens(AuthorizationMode::CognitoUserPools, Token::from("own"))
         .expect("a mode");

@@ -105,7 +105,7 @@ async fn a_sign_out_revokes() {
             }
             Err(error) => {
                 assert!(!is_told, "{error:?}");
-                let expected = (AuthErrorKind::Source, true, "UnknownOperationException");
+                let expected = (AuthErrorKind::Source, false, "UnknownOperationException");
                 assert_eq!(verdict(&error), expected);
                 assert_eq!(status, StatusCode::OK);
             }

@@ -190,7 +190,7 @@ async fn a_temporary_password_is_replaced() {
         check(&tokens, user, pools.client_id("plain"));
 
         for way in WAYS {
-            way.succeeds(&pool, user, NEW_PASSWORD).await;
+            let _ = way.succeeds(&pool, user, NEW_PASSWORD).await;
             let error = way.fails(&pool, user, temporary).await;
             assert_eq!(verdict(&error), needs_user(NOT_AUTHORIZED));
         }

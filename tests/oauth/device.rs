@@ -117,7 +117,7 @@ async fn an_outage_while_it_waits_is_waited_through() {
         let login = begin(&issuer).await.expect("a login");
         issuer.fails(fault, Instant::now() + 120 * SECOND);
         let start = Instant::now();
-        login.finish().await.expect("tokens in spite of it");
+        let _ = login.finish().await.expect("tokens in spite of it");
         assert!(start.elapsed() <= 200 * SECOND, "{fault:?}");
         let polls = issuer.forms().len();
         assert!(
@@ -152,7 +152,7 @@ async fn after_an_outage_it_waits_as_before() {
     begins(&issuer, &device());
     let login = begin(&issuer).await.expect("a login");
     let start = Instant::now();
-    login.finish().await.expect("tokens");
+    let _ = login.finish().await.expect("tokens");
     assert_eq!(start.elapsed(), 45 * SECOND);
 }
 
@@ -232,7 +232,7 @@ async fn numbers_may_be_missing_or_odd() {
         let login = begin(&issuer).await.expect("a login");
         assert!(login.expires_in() <= Duration::from_secs(86_400));
         let start = Instant::now();
-        login.finish().await.expect("tokens");
+        let _ = login.finish().await.expect("tokens");
         assert_eq!(start.elapsed(), first * SECOND, "{interval}");
     }
 }

@@ -56,7 +56,7 @@ async fn the_browser_is_sent_with_a_challenge_and_the_code_comes_with_its_verifi
     assert!(state.len() >= 22 && nonce.len() >= 22 && state != nonce);
     assert!(!format!("{login:?}").contains(&*state));
 
-    login
+    let _ = login
         .finish(&format!("{CALLBACK}?code=a%2Bb&state={state}"))
         .await
         .expect("tokens");
@@ -148,7 +148,7 @@ async fn a_login_can_be_put_away() {
     let stray = resumed.finish("/callback?code=evil&state=guess").await;
     stray.expect_err("another state");
     let answer = format!("/callback?code=good&state={state}");
-    resumed.finish(&answer).await.expect("tokens");
+    let _ = resumed.finish(&answer).await.expect("tokens");
     assert_eq!(issuer.forms().len(), 1);
     for odd in ["", "c4nary", "{}", "[1]"] {
         let resumed = issuer
@@ -345,7 +345,7 @@ async fn the_listener_takes_the_answer_and_nothing_else() {
         assert!(answer.contains(header), "{answer}");
     }
     assert!(!answer.contains(&state), "nothing that came is shown");
-    finished.await.expect("no panic").expect("tokens");
+    let _ = finished.await.expect("no panic").expect("tokens");
     assert_eq!(issuer.forms().pop().expect("a form")["code"], "good");
     TcpStream::connect(("127.0.0.1", port))
         .await

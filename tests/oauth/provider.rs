@@ -498,7 +498,7 @@ async fn a_user_signs_in_by_a_browser() {
     let web = "https://app.example.com/callback";
     let login = begin("web", web).await;
     let back = oidc.browse(login.url()).await;
-    login.finish(&back).await.expect("tokens");
+    let _ = login.finish(&back).await.expect("tokens");
     let (one, other) = (begin("web", web).await, begin("web", web).await);
     let field = |url: &str, name: &str| {
         let (_, query) = url.split_once('?').expect("a query");
@@ -519,7 +519,7 @@ async fn a_user_signs_in_by_a_browser() {
         (error.kind(), code(&error)),
         (AuthErrorKind::SignInRequired, "invalid_grant")
     );
-    one.finish(&back).await.expect("its own");
+    let _ = one.finish(&back).await.expect("its own");
     let login = begin("web", web).await;
     let back = oidc
         .browse(&format!("{}&login_hint=nobody", login.url()))

@@ -288,6 +288,46 @@ async fn tokens(issuer: &Issuer) -> tower_client_auth::oauth::Tokens {
 }
 
 #[tokio::test(start_paused = true)]
+async fn signing_in_and_out_is_seen_by_the_layers_of_a_selector() {
+    use http::Request;
+    use tower::{ServiceBuilder, ServiceExt as _};
+    use tower_client_auth::{AuthBody, AuthError, AuthorizationMode, Config};
+
+    let config: Config =
+        r#"{"apis": {"a": {"endpoint": "https://a.example.com", "mode": "OPENID_CONNECT"}}}"#
+            .parse()
+            .expect("a configuration");
+    let issuer = strict();
+    let session = issuer.client().refresh_token(MemoryStore::new());
+    let selector = config
+        .selector()
+        .tokens(AuthorizationMode::OpenIdConnect, session.clone())
+        .expect("a mode");
+    let service = ServiceBuilder::new()
+        .layer(selector.layer("a").expect("a layer"))
+        .service_fn(|request: Request<AuthBody<String>>| async move {
+            let value = request.headers()["authorization"].clone();
+            Ok::<_, tower_client_auth::BoxError>(http::Response::new(value))
+        });
+    let sent = async || {
+        let request = Request::get("/").body(String::new()).expect("a request");
+        let answer = service.clone().oneshot(request).await;
+        answer.map(|answer| answer.into_body())
+    };
+    for _ in 0..3 {
+        let signed_in = tokens(&issuer).await;
+        session.sign_in(&signed_in).await.expect("signed in");
+        let value = sent().await.expect("sent");
+        assert_eq!(value, signed_in.access_token().expose());
+    }
+    issuer.answers(json_response(StatusCode::OK, &json!({})));
+    session.sign_out().await.expect("signed out");
+    let error = sent().await.expect_err("nobody");
+    let error = AuthError::find(error.as_ref()).expect("ours");
+    assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
+}
+
+#[tokio::test(start_paused = true)]
 async fn signing_in_and_out_is_seen_by_all_clones() {
     let issuer = strict();
     let session = issuer.client().refresh_token(MemoryStore::new());
@@ -331,7 +371,13 @@ async fn signing_in_and_out_is_seen_by_all_clones() {
     let error = session.sign_out().await.expect_err("not told");
     assert!(error.to_string().starts_with("signed out here"), "{error}");
     assert!(!session.is_signed_in().await.expect("a store"));
+    // It is told when it can be.
+    issuer.answers(json_response(StatusCode::OK, &json!({})));
+    let asked = issuer.forms().len();
+    session.sign_out().await.expect("told");
+    assert_eq!(issuer.forms().len(), asked + 1);
     session.sign_out().await.expect("nobody to sign out");
+    assert_eq!(issuer.forms().len(), asked + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use super::policy::Policy;
 use super::slot::{Slot, Turn};
 use super::status::CacheStatus;
 use crate::clock::{Clock, Monotonic};
-use crate::error::AuthError;
+use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::load::{Cacheable, Load};
 use crate::identity::source::TokenSource;
 use crate::identity::token::Token;
@@ -191,14 +191,14 @@ where
 }
 
 impl<S: Load<V>, V: Cacheable> Cached<S, V> {
-    /// With the default settings, under a name that operators know.
+    /// With the default settings, under a name that operators know, and by this clock.
     #[cfg(any(feature = "amplify", feature = "cognito"))]
-    pub(crate) fn named(source: S, name: &str) -> Self {
+    pub(crate) fn named(source: S, name: &str, clock: Clock) -> Self {
         let policy = Policy {
             name: name.into(),
             ..Policy::of(&source)
         };
-        Self::over(source, policy, Clock::system())
+        Self::over(source, policy, clock)
     }
 
     pub(super) fn over(source: S, policy: Policy, clock: Clock) -> Self {
@@ -219,6 +219,21 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     /// Those of the cache, which a request would have got.
     pub async fn prefetch(&self) -> Result<(), AuthError> {
         self.get().await.map(drop)
+    }
+
+    /// Whether a user has to sign in before there is a credential: loads if there is nothing valid, and waits for what
+    /// comes of it. At the start of a program, this says whether to ask for a password or to open a browser.
+    ///
+    /// # Errors
+    ///
+    /// Those of the cache, but for [`AuthErrorKind::SignInRequired`](crate::AuthErrorKind::SignInRequired), which is
+    /// the answer `true`: an issuer that cannot be reached is none.
+    pub async fn needs_sign_in(&self) -> Result<bool, AuthError> {
+        match self.prefetch().await {
+            Ok(()) => Ok(false),
+            Err(error) if error.kind() == AuthErrorKind::SignInRequired => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets the credential, and what a load under way will bring: after a sign-out, or a rotation

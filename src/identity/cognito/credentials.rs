@@ -6,31 +6,55 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::claims::Claims;
-use super::identity_pool::{IdentityPool, Logins, is_about_time, provider_error};
+use super::identity_pool::{IdentityPool, provider_error};
+use super::logins::{Logins, Voucher};
 use super::tokens::UserTokens;
 use super::user_pool::UserPool;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::cache::CacheRef;
-use crate::identity::oauth::Keeper;
+use crate::identity::oauth::{Boxed, Keeper};
 use crate::identity::source::TokenSource as _;
-use crate::identity::token::Token;
 use crate::identity::{Cached, CredentialsSource as _};
+use crate::observe;
 use crate::sigv4::SigningCredentials;
 
 /// What the credentials of a [`Session`](super::Session) come from.
 #[derive(Clone)]
 pub struct IdentityCredentials {
-    pub(super) pool: IdentityPool,
-    user: Option<(Keeper<UserPool>, Cached<UserTokens>)>,
+    pool: IdentityPool,
+    user: Option<User>,
     fall_back: bool,
 }
 
+/// The user of the session, for whom the user pool vouches.
+#[derive(Clone)]
+pub(super) struct User {
+    pub(super) keeper: Keeper<UserPool>,
+    pub(super) tokens: Cached<UserTokens>,
+}
+
+impl Voucher for User {
+    fn logins(&self) -> Boxed<'_, Logins> {
+        Box::pin(async {
+            let token = self.tokens.token().await?;
+            let claims = Claims::of(token.expose());
+            let provider = match claims.provider() {
+                Some(provider) => provider.to_owned(),
+                None => self.keeper.issuer.login_name(),
+            };
+            Ok(Logins::from([(provider, token)]))
+        })
+    }
+
+    fn reject(&self, logins: &Logins) {
+        logins
+            .values()
+            .for_each(|token| self.tokens.rejected(token));
+    }
+}
+
 impl IdentityCredentials {
-    pub(super) fn new(
-        pool: IdentityPool,
-        user: Option<(Keeper<UserPool>, Cached<UserTokens>)>,
-        fall_back: bool,
-    ) -> Self {
+    pub(super) fn new(pool: IdentityPool, user: Option<User>, fall_back: bool) -> Self {
         Self {
             pool,
             user,
@@ -38,65 +62,53 @@ impl IdentityCredentials {
         }
     }
 
-    async fn fetch(&self) -> Result<Credentials, AuthError> {
-        let Some((keeper, tokens)) = &self.user else {
-            return self.pool.fetch().await;
-        };
-        if !keeper.is_somebodys().await? {
-            return self.pool.fetch().await;
-        }
-        match self.fetch_for_user(keeper, tokens).await {
-            Err(error) if self.fall_back && error.kind() == AuthErrorKind::SignInRequired => {
-                self.pool.fetch().await
-            }
-            answer => answer,
-        }
+    /// The user, if anybody is signed in.
+    async fn user(&self) -> Result<Option<&User>, AuthError> {
+        Ok(match &self.user {
+            Some(user) if user.keeper.is_somebodys().await? => Some(user),
+            _ => None,
+        })
     }
 
-    async fn fetch_for_user(
-        &self,
-        keeper: &Keeper<UserPool>,
-        tokens: &Cached<UserTokens>,
-    ) -> Result<Credentials, AuthError> {
-        let token = tokens.token().await?;
-        let refused = match self.pool.credentials(&logins(keeper, &token)).await {
-            Err(error) if is_about_time(&error) => error,
-            answer => return answer,
-        };
-        tokens.rejected(&token);
-        let newer = tokens.token().await?;
-        match newer.is_alike(&token) {
-            true => Err(refused),
-            false => self.pool.credentials(&logins(keeper, &newer)).await,
+    /// What is said of the user's session, and whether a guest takes its place.
+    fn falls_back(&self, error: &AuthError) -> bool {
+        let falls = self.fall_back && error.kind() == AuthErrorKind::SignInRequired;
+        if falls {
+            observe::fell_back_to_guest(error);
         }
+        falls
+    }
+
+    async fn fetch(&self) -> Result<Credentials, AuthError> {
+        if let Some(user) = self.user().await? {
+            match self.pool.issue(user).await {
+                Err(error) if self.falls_back(&error) => {}
+                answer => return answer,
+            }
+        }
+        self.pool.issue(self.pool.sources()).await
     }
 
     pub(super) async fn identity_id(&self) -> Result<String, AuthError> {
-        match &self.user {
-            Some((keeper, tokens)) if keeper.is_somebodys().await? => {
-                let token = tokens.token().await?;
-                self.pool.identity_of(&logins(keeper, &token)).await
+        if let Some(user) = self.user().await? {
+            match self.pool.identity_of(user).await {
+                Err(error) if self.falls_back(&error) => {}
+                answer => return answer,
             }
-            _ => self.pool.identity_id().await,
         }
+        self.pool.identity_id().await
     }
 
-    pub(in crate::identity) fn kept_by(&self, cache: CacheRef) {
-        self.pool.login_sources_kept_by(&cache);
-        if let Some((keeper, _)) = &self.user {
-            keeper.add_cache(cache);
+    pub(super) fn pool(&self) -> &IdentityPool {
+        &self.pool
+    }
+
+    pub(super) fn kept_by(&self, cache: CacheRef) {
+        self.pool.kept_by(&cache);
+        if let Some(user) = &self.user {
+            user.keeper.add_cache(cache);
         }
     }
-}
-
-/// What the user pool vouches for a user with.
-fn logins(keeper: &Keeper<UserPool>, token: &Token) -> Logins {
-    let claims = Claims::of(token.expose());
-    let provider = match claims.provider() {
-        Some(provider) => provider.to_owned(),
-        None => keeper.issuer.login_name(),
-    };
-    Logins::from([(provider, token.clone())])
 }
 
 impl ProvideCredentials for IdentityCredentials {
@@ -119,7 +131,9 @@ impl fmt::Debug for IdentityCredentials {
 /// The AWS credentials of a [`Session`](super::Session), for clients of AWS's SDKs.
 ///
 /// They come from the session's own cache. The SDKs keep what they were given in one of theirs, which hears nothing
-/// of a sign-in or a sign-out: switch that off (`IdentityCache::no_cache()`), or make the clients anew.
+/// of a sign-in or a sign-out: switch that off (`IdentityCache::no_cache()`), or make the clients anew. The same goes
+/// for whatever wraps this, `SharedCredentialsProvider` and provider chains among them: a layer of this crate takes
+/// [`Session::credentials`](super::Session::credentials) instead.
 #[derive(Clone)]
 pub struct SessionProvider {
     cached: Cached<IdentityCredentials, SigningCredentials>,
@@ -130,12 +144,8 @@ impl SessionProvider {
         Self { cached }
     }
 
-    pub(super) fn pool(&self) -> &IdentityPool {
-        &self.cached.source().pool
-    }
-
-    pub(in crate::identity) fn kept_by(&self, cache: CacheRef) {
-        self.cached.source().kept_by(cache);
+    pub(super) fn source(&self) -> &IdentityCredentials {
+        self.cached.source()
     }
 }
 

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use http::{Method, Request, Uri, header};
 use http_body_util::Full;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::error::{Asked, judge};
 use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::oauth::is_plain_url;
 use crate::identity::transport::{Reply, Transport, append, check_url};
 
 /// Which of the two.
@@ -21,7 +23,7 @@ pub(super) enum Service {
 }
 
 impl Service {
-    fn host(self) -> &'static str {
+    fn subdomain(self) -> &'static str {
         match self {
             Self::UserPools => "cognito-idp",
             Self::IdentityPools => "cognito-identity",
@@ -67,11 +69,7 @@ impl Endpoint {
         transport: Transport,
     ) -> Result<Self, AuthError> {
         let region = region(service, pool)?;
-        let suffix = match region.starts_with("cn-") {
-            true => "amazonaws.com.cn",
-            false => "amazonaws.com",
-        };
-        let url = format!("https://{}.{region}.{suffix}/", service.host());
+        let url = format!("https://{}/", host(service, region));
         Ok(Self {
             service,
             url: url.parse().map_err(|_| not_a_pool(service))?,
@@ -86,7 +84,9 @@ impl Endpoint {
             true => place.to_owned(),
             false => format!("https://{place}/"),
         };
-        let url: Uri = url.parse().map_err(|_| {
+        let url = Some(url).filter(|url| is_plain_url(url) && !url.contains('?'));
+        let url = url.and_then(|url| url.parse::<Uri>().ok());
+        let url = url.ok_or_else(|| {
             AuthError::new(
                 AuthErrorKind::Configuration,
                 format!("{what} is no URL: expected `https://host` or a host"),
@@ -97,7 +97,7 @@ impl Endpoint {
     }
 
     /// Who is asked, for errors.
-    pub(super) fn what(&self) -> String {
+    fn what(&self) -> String {
         let host = self.url.host().unwrap_or_default();
         format!("the {} service at {host}", self.service.name())
     }
@@ -107,8 +107,31 @@ impl Endpoint {
         self.url.to_string()
     }
 
+    /// Calls an operation, and reads what it answers. Whatever cannot be read may be a proxy's doing, and passes.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        asked: Asked,
+        operation: &str,
+        parameters: &impl Serialize,
+    ) -> Result<T, AuthError> {
+        let reply = self.ask(asked, operation, parameters).await?;
+        self.read(&reply)
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, AuthError> {
+        // Errors of the parser may repeat what was there: they end here.
+        serde_json::from_slice(&reply.body).map_err(|_| self.unreadable())
+    }
+
+    pub(super) fn unreadable(&self) -> AuthError {
+        AuthError::passing(format!(
+            "{} sent an answer that cannot be read: is there a proxy in between?",
+            self.what()
+        ))
+    }
+
     /// Calls an operation. The answer is a success.
-    pub(super) async fn call(
+    pub(super) async fn ask(
         &self,
         asked: Asked,
         operation: &str,
@@ -143,6 +166,16 @@ impl fmt::Debug for Endpoint {
         // Without what somebody may have put into a query.
         f.write_str(self.url.host().unwrap_or_default())
     }
+}
+
+/// AWS's host for a service in a region.
+pub(super) fn host(service: Service, region: &str) -> String {
+    let suffix = match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        Some("eusc") => "amazonaws.eu",
+        _ => "amazonaws.com",
+    };
+    format!("{}.{region}.{suffix}", service.subdomain())
 }
 
 /// The region in which a pool is.

@@ -70,7 +70,7 @@ impl CognitoError {
 
     pub(super) fn says(&self, part: &str) -> bool {
         self.message().is_some_and(|message| {
-            let message = message.get(..256).unwrap_or(message);
+            let message = message.get(..MESSAGE).unwrap_or(message);
             message.to_ascii_lowercase().contains(part)
         })
     }
@@ -132,8 +132,12 @@ impl fmt::Debug for CognitoError {
 
 impl StdError for CognitoError {}
 
-/// What the API references of both services list for these calls.
+/// Real messages are sentences; the rest of a longer one decides nothing.
+const MESSAGE: usize = 256;
+
+/// What the API references of both services list for these calls, and what their gateways answer.
 const CODES: &[&str] = &[
+    "AliasExistsException",
     "CodeDeliveryFailureException",
     "CodeMismatchException",
     "ConcurrentModificationException",
@@ -163,6 +167,7 @@ const CODES: &[&str] = &[
     "TokenRevokedException",
     "TooManyFailedAttemptsException",
     "TooManyRequestsException",
+    "UnauthorizedException",
     "UnexpectedLambdaException",
     "UnknownOperationException",
     "UnsupportedOperationException",
@@ -239,6 +244,11 @@ fn meaning(error: &CognitoError, asked: Asked) -> (Meaning, &'static str) {
 
     match error.code() {
         "NotAuthorizedException" => not_authorized(error, asked),
+        "UnauthorizedException" if asked == Asked::Revoke => (NeedsUser, ENDED),
+        "AliasExistsException" if asked != Asked::Refresh => (
+            NeedsUser,
+            "the email address or phone number is another user's",
+        ),
         "UserNotFoundException" if asked != Asked::Refresh => (NeedsUser, WRONG_PASSWORD),
         "TokenRevokedException" | "UserNotFoundException" | "RefreshTokenReuseException" => {
             (NeedsUser, ENDED)
@@ -251,15 +261,18 @@ fn meaning(error: &CognitoError, asked: Asked) -> (Meaning, &'static str) {
             NeedsUser,
             "the user has to set a new password first (`ForgotPassword`)",
         ),
-        "CodeMismatchException" | "EnableSoftwareTokenMFAException" => {
+        // Nobody has given a code or a password to a refresh.
+        "CodeMismatchException" | "EnableSoftwareTokenMFAException" if asked != Asked::Refresh => {
             (NeedsUser, "the code is not right")
         }
-        "ExpiredCodeException" => (NeedsUser, "the code has expired: sign in again"),
-        "InvalidPasswordException" => (
+        "ExpiredCodeException" if asked != Asked::Refresh => {
+            (NeedsUser, "the code has expired: sign in again")
+        }
+        "InvalidPasswordException" if asked != Asked::Refresh => (
             NeedsUser,
             "the pool's policy does not allow this password: choose another",
         ),
-        "PasswordHistoryPolicyViolationException" => {
+        "PasswordHistoryPolicyViolationException" if asked != Asked::Refresh => {
             (NeedsUser, "the password was used before: choose another")
         }
         "TooManyRequestsException"

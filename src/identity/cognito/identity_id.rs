@@ -1,37 +1,11 @@
 //! Which identity of a pool somebody has: asked for once, and remembered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
-
-use super::claims::Claims;
-use super::identity_pool::Logins;
 use crate::error::AuthError;
 use crate::identity::oauth::{RefreshTokenStore, store_failed};
 use crate::secret::Secret;
-
-/// Whom a guest's identity belongs to.
-const GUEST: &str = "guest";
-
-/// Whom an identity belongs to, as a text that says no more than that. `None` if the logins do not tell: tokens
-/// that are no JSON Web Tokens.
-pub(super) fn owner(logins: &Logins) -> Option<String> {
-    if logins.is_empty() {
-        return Some(GUEST.to_owned());
-    }
-    let mut hash = Sha256::new();
-    for (provider, token) in logins {
-        let claims = Claims::of(token.expose());
-        for part in [provider, claims.subject()?] {
-            // Lengths, so that no two lists of texts are alike.
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
-        }
-    }
-    Some(URL_SAFE_NO_PAD.encode(hash.finalize()))
-}
 
 /// The identity that was last in use, in memory and in a store: one text, `<owner> <id>`. It is of use to its owner
 /// only, so nothing has to be wiped in time when somebody signs in.
@@ -40,6 +14,8 @@ pub(super) struct Identities {
     key: String,
     store: Option<Arc<dyn RefreshTokenStore>>,
     last: Arc<Mutex<Option<Secret>>>,
+    /// The store could not be read: who knows what is in it. It is not overwritten.
+    unread: Arc<AtomicBool>,
 }
 
 impl Identities {
@@ -48,6 +24,7 @@ impl Identities {
             key,
             store: None,
             last: Arc::default(),
+            unread: Arc::default(),
         }
     }
 
@@ -70,6 +47,7 @@ impl Identities {
     /// Nothing that a clone has in memory is this one's.
     pub(super) fn forget_in_memory(&mut self) {
         self.last = Arc::default();
+        self.unread = Arc::default();
     }
 
     /// The identity of this owner, if it is known.
@@ -91,7 +69,9 @@ impl Identities {
         };
         let text = Secret::new(format!("{owner} {id}"));
         *self.last() = Some(text.clone());
-        if let Some(store) = &self.store {
+        if let Some(store) = &self.store
+            && !self.unread.load(Ordering::Relaxed)
+        {
             report(store.save(&self.key, &text).await);
         }
     }
@@ -99,13 +79,16 @@ impl Identities {
     pub(super) async fn forget(&self) {
         *self.last() = None;
         if let Some(store) = &self.store {
-            report(store.clear(&self.key).await);
+            let cleared = report(store.clear(&self.key).await);
+            self.unread.store(cleared.is_none(), Ordering::Relaxed);
         }
     }
 
     async fn load(&self) -> Option<Secret> {
         let store = self.store.as_ref()?;
-        let text = report(store.load(&self.key).await)??;
+        let loaded = report(store.load(&self.key).await);
+        self.unread.store(loaded.is_none(), Ordering::Relaxed);
+        let text = loaded??;
         *self.last() = Some(text.clone());
         Some(text)
     }
@@ -128,36 +111,6 @@ fn report<T>(answer: Result<T, crate::error::BoxError>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::token::Token;
-
-    fn logins(pairs: &[(&str, &str)]) -> Logins {
-        let token = |subject: &str| {
-            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#));
-            Token::from(format!("e30.{claims}.c2ln"))
-        };
-        let pairs = pairs.iter();
-        pairs
-            .map(|(provider, subject)| ((*provider).to_owned(), token(subject)))
-            .collect()
-    }
-
-    #[test]
-    fn an_owner_is_a_person_at_a_provider() {
-        let guest = owner(&Logins::new()).expect("an owner");
-        let alice = owner(&logins(&[("a", "alice")])).expect("an owner");
-        let others = [
-            guest.clone(),
-            owner(&logins(&[("a", "bob")])).expect("an owner"),
-            owner(&logins(&[("b", "alice")])).expect("an owner"),
-            owner(&logins(&[("aa", "lice")])).expect("an owner"),
-            owner(&logins(&[("a", "alice"), ("b", "alice")])).expect("an owner"),
-        ];
-        assert!(!others.contains(&alice));
-        assert_eq!(owner(&logins(&[("a", "alice")])), Some(alice));
-        let opaque = Logins::from([("a".to_owned(), Token::from("opaque"))]);
-        assert_eq!(owner(&opaque), None);
-    }
-
     #[tokio::test]
     async fn nobody_gets_the_identity_of_another() {
         use crate::identity::oauth::MemoryStore;
@@ -177,7 +130,7 @@ mod tests {
                 Some("id of alice")
             );
             assert_eq!(known.of(Some("bob")).await, None);
-            assert_eq!(known.of(Some(GUEST)).await, None);
+            assert_eq!(known.of(Some("guest")).await, None);
             assert_eq!(known.of(None).await, None);
         }
         known.remember(None, "id of somebody").await;

@@ -12,15 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Endpoint, Service};
 use super::error::{Asked, CognitoError};
-use super::identity_id::{Identities, owner};
-use super::user_pool::{read, unreadable};
+use super::identity_id::Identities;
+use super::logins::{Logins, Sources, Voucher, are_alike, owner};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
 use crate::identity::cache::CacheRef;
-use crate::identity::oauth::{AnySource, RefreshTokenStore, Text, key};
+use crate::identity::oauth::{RefreshTokenStore, Text, key};
 use crate::identity::source::TokenSource;
-use crate::identity::token::Token;
 use crate::identity::transport::{Reply, Transport};
 use crate::sigv4::SigningCredentials;
 use crate::standing::Standing;
@@ -66,22 +65,27 @@ use crate::standing::Standing;
 /// |---|---|
 /// | the pool gives nothing to guests | [`SignInRequired`](AuthErrorKind::SignInRequired) |
 /// | a login's source fails | that error |
-/// | the pool does not take the login, and if it says that the token has expired, a newer one neither; it does not exist; it has no role | [`Source`](AuthErrorKind::Source) |
+/// | the pool does not take the login, nor a newer token of its source; it does not exist; it has no role | [`Source`](AuthErrorKind::Source) |
 /// | unreachable, slow, throttled, 5xx | [`Source`](AuthErrorKind::Source), transient |
 #[derive(Clone)]
 pub struct IdentityPool {
     endpoint: Endpoint,
     id: String,
     guests: bool,
-    logins: BTreeMap<String, Arc<dyn AnySource>>,
+    sources: Sources,
     identities: Identities,
     clock: Clock,
     /// The last access key that was given out, and as whose.
     issued: Arc<Mutex<Option<(String, Standing)>>>,
+    /// The last logins that were refused although they were as new as any.
+    hopeless: Arc<Mutex<Option<Logins>>>,
 }
 
-/// What vouches for a user: a token by its provider's name.
-pub(super) type Logins = BTreeMap<String, Token>;
+/// What operators know its credentials by.
+pub(super) const CACHE: &str = "identity pool credentials";
+
+/// Real ones have 55 characters or so.
+const MAX_ID: usize = 256;
 
 impl IdentityPool {
     /// The pool of that id, in the region that the id begins with.
@@ -96,9 +100,10 @@ impl IdentityPool {
             endpoint,
             id: pool_id.to_owned(),
             guests: true,
-            logins: BTreeMap::new(),
+            sources: Sources::default(),
             clock: Clock::system(),
             issued: Arc::default(),
+            hopeless: Arc::default(),
         })
     }
 
@@ -107,7 +112,7 @@ impl IdentityPool {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Configuration`] for what is none, and [`AuthErrorKind::PlainText`] for plain http to
+    /// [`AuthErrorKind::Configuration`] if `place` is neither a URL nor a host, and [`AuthErrorKind::PlainText`] for plain http to
     /// another machine.
     pub fn endpoint(mut self, place: &str) -> Result<Self, AuthError> {
         self.endpoint = self.endpoint.at(place)?;
@@ -148,7 +153,7 @@ impl IdentityPool {
         S: TokenSource + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        self.logins.insert(provider.to_owned(), Arc::new(source));
+        self.sources.0.insert(provider.to_owned(), Arc::new(source));
         self.identities.forget_in_memory();
         self
     }
@@ -162,7 +167,8 @@ impl IdentityPool {
 
     /// Keeps credentials for all requests, and renews them before they end.
     pub fn cached(self) -> Cached<Self, SigningCredentials> {
-        Cached::credentials(self)
+        let clock = self.clock.clone();
+        Cached::named(self, CACHE, clock)
     }
 
     /// The id of the identity, such as is in the path of a user's own files.
@@ -171,15 +177,27 @@ impl IdentityPool {
     ///
     /// See [`IdentityPool`].
     pub async fn identity_id(&self) -> Result<String, AuthError> {
-        self.identity_of(&self.tokens().await?).await
+        self.identity_of(&self.sources).await
     }
 
-    pub(super) async fn identity_of(&self, logins: &Logins) -> Result<String, AuthError> {
-        self.check_guest(logins)?;
-        match self.identities.of(owner(logins).as_deref()).await {
-            Some(id) => Ok(id),
-            None => self.ask_for_id(logins).await,
+    pub(super) async fn identity_of(&self, voucher: &dyn Voucher) -> Result<String, AuthError> {
+        let logins = voucher.logins().await?;
+        self.check_guest(&logins)?;
+        let owner = owner(&logins);
+        if let Some(id) = self.identities.of(owner.as_deref()).await {
+            return Ok(id);
         }
+        let id = self.ask_for_id(&logins).await?;
+        self.identities.remember(owner.as_deref(), &id).await;
+        Ok(id)
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    pub(super) fn own_clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) fn set_account(&mut self, account: &str) {
@@ -195,55 +213,57 @@ impl IdentityPool {
         self.identities.forget().await;
     }
 
-    pub(super) fn login_sources_kept_by(&self, cache: &CacheRef) {
-        for source in self.logins.values() {
+    pub(super) fn kept_by(&self, cache: &CacheRef) {
+        for source in self.sources.0.values() {
             source.kept_by(cache.clone());
         }
     }
 
-    async fn tokens(&self) -> Result<Logins, AuthError> {
-        let mut logins = Logins::new();
-        for (provider, source) in &self.logins {
-            logins.insert(provider.clone(), source.fetch().await?);
-        }
-        Ok(logins)
-    }
-
-    pub(super) async fn fetch(&self) -> Result<Credentials, AuthError> {
-        let logins = self.tokens().await?;
+    /// Credentials of whoever `voucher` vouches for.
+    pub(super) async fn issue(&self, voucher: &dyn Voucher) -> Result<Credentials, AuthError> {
+        let logins = voucher.logins().await?;
         let refused = match self.credentials(&logins).await {
-            Err(error) if is_about_time(&error) && !logins.is_empty() => error,
+            Err(error) if is_refusal(&error) && !self.is_hopeless(&logins) => error,
             answer => return answer,
         };
-        for (provider, token) in &logins {
-            if let Some(source) = self.logins.get(provider) {
-                source.reject(token);
-            }
-        }
-        let newer = self.tokens().await?;
-        let same = newer.iter().all(|(provider, token)| {
-            let before = logins.get(provider);
-            before.is_some_and(|before| before.is_alike(token))
-        });
-        match same {
+        // They may be over by the pool's clock, or revoked. Others are asked for once: if those are refused as well,
+        // it is not about the tokens, and each further try would be a refresh for nothing.
+        voucher.reject(&logins);
+        let newer = voucher.logins().await?;
+        let answer = match are_alike(&newer, &logins) {
             true => Err(refused),
             false => self.credentials(&newer).await,
+        };
+        if answer.as_ref().is_err_and(is_refusal) {
+            *lock(&self.hopeless) = Some(newer);
         }
+        answer
+    }
+
+    fn is_hopeless(&self, logins: &Logins) -> bool {
+        let hopeless = lock(&self.hopeless);
+        logins.is_empty()
+            || hopeless
+                .as_ref()
+                .is_some_and(|known| are_alike(known, logins))
     }
 
     /// Credentials of whoever these logins vouch for; of a guest, if there are none.
-    pub(super) async fn credentials(&self, logins: &Logins) -> Result<Credentials, AuthError> {
+    async fn credentials(&self, logins: &Logins) -> Result<Credentials, AuthError> {
         self.check_guest(logins)?;
         let owner = owner(logins);
         if let Some(id) = self.identities.of(owner.as_deref()).await {
             match self.ask_for_credentials(&id, logins).await {
-                // The identity was deleted, or belongs to somebody else by now.
-                Err(error) if is_refusal(&error) => {}
+                // The identity was deleted, or belongs to somebody else by now. A guest has nothing but it.
+                Err(error) if is_refusal(&error) && (!logins.is_empty() || is_gone(&error)) => {}
                 answer => return answer,
             }
         }
         let id = self.ask_for_id(logins).await?;
-        self.ask_for_credentials(&id, logins).await
+        let credentials = self.ask_for_credentials(&id, logins).await?;
+        // Not before it has proved good for something: it takes the place of another.
+        self.identities.remember(owner.as_deref(), &id).await;
+        Ok(credentials)
     }
 
     fn check_guest(&self, logins: &Logins) -> Result<(), AuthError> {
@@ -274,13 +294,13 @@ impl IdentityPool {
             identity_pool_id: &self.id,
             logins: exposed(logins),
         };
-        let reply = self.endpoint.call(asked(logins), "GetId", &call).await?;
-        let answer: Answer = read(&reply, &self.endpoint.what())?;
+        let answer: Answer = self.endpoint.call(asked(logins), "GetId", &call).await?;
         let id = answer.identity_id;
-        self.identities
-            .remember(owner(logins).as_deref(), &id)
-            .await;
-        Ok(id)
+        // It is stored, and stands in paths of files.
+        match id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_graphic()) {
+            true => Ok(id),
+            false => Err(self.endpoint.unreadable()),
+        }
     }
 
     async fn ask_for_credentials(
@@ -314,34 +334,29 @@ impl IdentityPool {
             logins: exposed(logins),
         };
         let operation = "GetCredentialsForIdentity";
-        let reply = self.endpoint.call(asked(logins), operation, &call).await?;
-        let what = self.endpoint.what();
-        let answer: Answer = read(&reply, &what)?;
+        let reply = self.endpoint.ask(asked(logins), operation, &call).await?;
+        let answer: Answer = self.endpoint.read(&reply)?;
         let issued = answer.credentials;
         let end = self.end(&reply, issued.expiration);
         let standing = match logins.is_empty() {
             true => Standing::Guest,
             false => Standing::SignedIn,
         };
-        *self.issued() = Some((issued.access_key_id.clone(), standing));
+        *lock(&self.issued) = Some((issued.access_key_id.clone(), standing));
         Ok(Credentials::new(
             issued.access_key_id,
             issued.secret_key.0.expose(),
             Some(issued.session_token.0.expose().to_owned()),
-            Some(end.ok_or_else(|| unreadable(&what))?),
+            Some(end.ok_or_else(|| self.endpoint.unreadable())?),
             "CognitoIdentityPool",
         ))
     }
 
     /// As whom this access key was given out, if it was the last one.
     pub(super) fn standing_of(&self, access_key_id: &str) -> Option<Standing> {
-        let issued = self.issued();
+        let issued = lock(&self.issued);
         let (last, standing) = issued.as_ref()?;
         (last == access_key_id).then_some(*standing)
-    }
-
-    fn issued(&self) -> MutexGuard<'_, Option<(String, Standing)>> {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When credentials end by this machine's clock, which need not be the pool's: how long they last is told by
@@ -375,21 +390,29 @@ fn exposed(logins: &Logins) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Whether the pool took a token for one that is over, which it may be by the pool's clock only. A newer one helps
-/// then; for any other refusal it would be a refresh for nothing, again and again.
-pub(super) fn is_about_time(error: &AuthError) -> bool {
-    CognitoError::of(error)
-        .is_some_and(|error| error.code() == "NotAuthorizedException" && error.says("expired"))
+/// Whether the pool said no to this identity or these logins, rather than to anybody.
+fn is_refusal(error: &AuthError) -> bool {
+    let code = CognitoError::of(error).map(CognitoError::code);
+    !error.is_transient()
+        && matches!(
+            code,
+            Some(
+                "NotAuthorizedException"
+                    | "ResourceNotFoundException"
+                    | "ResourceConflictException"
+            )
+        )
 }
 
-/// Whether the pool said no to this identity, rather than to anybody.
-fn is_refusal(error: &AuthError) -> bool {
+/// Whether a guest's identity is not there any more, or not a guest's.
+fn is_gone(error: &AuthError) -> bool {
     CognitoError::of(error).is_some_and(|error| {
-        matches!(
-            error.code(),
-            "NotAuthorizedException" | "ResourceNotFoundException" | "ResourceConflictException"
-        )
-    }) && !error.is_transient()
+        error.code() == "ResourceNotFoundException" || error.says("is forbidden")
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ProvideCredentials for IdentityPool {
@@ -397,7 +420,9 @@ impl ProvideCredentials for IdentityPool {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async { self.fetch().await.map_err(provider_error) })
+        future::ProvideCredentials::new(async {
+            self.issue(&self.sources).await.map_err(provider_error)
+        })
     }
 }
 
@@ -415,7 +440,7 @@ impl fmt::Debug for IdentityPool {
         f.debug_struct("IdentityPool")
             .field("id", &self.id)
             .field("guests", &self.guests)
-            .field("logins", &self.logins.keys())
+            .field("logins", &self.sources.0.keys())
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }

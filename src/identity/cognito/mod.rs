@@ -29,8 +29,16 @@
 //!
 //! # What is not there
 //!
-//! Signing up, forgotten passwords, a user's attributes, and remembered devices: a program does those with AWS's own
-//! SDK, or in the pool's web pages. Passkeys (`WEB_AUTHN`) come as [`SignIn::Other`].
+//! | | what does it |
+//! |---|---|
+//! | signing up, forgotten passwords, a user's attributes, remembering devices | AWS's own SDK, or the pool's web pages |
+//! | signing out everywhere (`GlobalSignOut`) | AWS's own SDK, with the access token |
+//! | passkeys and passwords by choice (`USER_AUTH`), SRP within `CUSTOM_AUTH` | nothing here |
+//! | sign-in in a browser, with the pool's own page | [`UserPool::oauth_client`], and its authorization code grant; the page's cookie ends with its `/logout`, not with [`Session::sign_out`] |
+//! | texts for Lambda triggers (`ClientMetadata`), a role by name (`CustomRoleArn`) | nothing here |
+//! | being told of sign-ins and sign-outs | the program makes them; sessions that end show as [`SignInRequired`] errors |
+//!
+//! [`SignInRequired`]: crate::AuthErrorKind::SignInRequired
 
 mod claims;
 mod credentials;
@@ -39,17 +47,16 @@ mod error;
 mod identity_id;
 mod identity_pool;
 mod kept;
+mod logins;
+mod mac;
+mod provider;
 mod refresh;
 mod session;
 mod sign_in;
 mod srp;
 mod tokens;
 mod user_pool;
-
-use std::any::Any;
-
-use super::cache::CacheRef;
-use crate::sigv4::SigningCredentials;
+mod wire;
 
 pub use credentials::{IdentityCredentials, SessionProvider};
 pub use error::CognitoError;
@@ -59,31 +66,5 @@ pub use sign_in::{Challenge, ChooseFactor, Code, Factor, NewPassword, SetUpTotp,
 pub use tokens::UserTokens;
 pub use user_pool::UserPool;
 
-/// Credentials with what their provider knows of them, if it is one of these: what goes through a
-/// `ProvideCredentials` has no room for it.
-pub(super) fn with_standing(
-    provider: &dyn Any,
-    credentials: SigningCredentials,
-) -> SigningCredentials {
-    let standing = if let Some(pool) = provider.downcast_ref::<IdentityPool>() {
-        pool.standing_of(credentials.access_key_id())
-    } else if let Some(own) = provider.downcast_ref::<IdentityCredentials>() {
-        own.pool.standing_of(credentials.access_key_id())
-    } else if let Some(provider) = provider.downcast_ref::<SessionProvider>() {
-        provider.pool().standing_of(credentials.access_key_id())
-    } else {
-        None
-    };
-    credentials.of(standing)
-}
-
-/// Tells a provider of credentials that a cache keeps them, if it is one of these.
-pub(super) fn kept_by(provider: &dyn Any, cache: CacheRef) {
-    if let Some(pool) = provider.downcast_ref::<IdentityPool>() {
-        pool.login_sources_kept_by(&cache);
-    } else if let Some(credentials) = provider.downcast_ref::<IdentityCredentials>() {
-        credentials.kept_by(cache);
-    } else if let Some(provider) = provider.downcast_ref::<SessionProvider>() {
-        provider.kept_by(cache);
-    }
-}
+pub use super::token_kind::TokenKind;
+pub(super) use provider::{kept_by, with_standing};

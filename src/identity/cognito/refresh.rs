@@ -1,17 +1,20 @@
 //! How a user pool's session is refreshed, and ended.
 
+use std::collections::HashMap;
 use std::future::Future;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use super::error::{Asked, CognitoError};
 use super::kept::Kept;
-use super::sign_in::Step;
-use super::user_pool::{Issued, UserPool, read, unreadable};
+use super::user_pool::UserPool;
+use super::wire::{Issued, Step};
 use crate::clock::Moment;
-use crate::error::AuthError;
+use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::oauth::{Issuer, TokenReply};
+use crate::identity::token::Token;
 use crate::secret::Secret;
 
 impl Issuer for UserPool {
@@ -50,13 +53,27 @@ impl Issuer for UserPool {
                 client_secret: self.secret().map(Secret::expose),
                 token: kept.token.expose(),
             };
-            let answer = self.endpoint.call(Asked::Revoke, "RevokeToken", &call);
-            answer.await.map(drop)
+            let answer = self.endpoint.ask(Asked::Revoke, "RevokeToken", &call);
+            match answer.await {
+                // Cognito says nothing, or an empty object. A sign-in page of some network's says more.
+                Ok(reply) if reply.body.trim_ascii().is_empty() => Ok(()),
+                Ok(reply) => self
+                    .endpoint
+                    .read::<HashMap<String, IgnoredAny>>(&reply)
+                    .map(drop),
+                // It is worthless already.
+                Err(error) if error.kind() == AuthErrorKind::SignInRequired => Ok(()),
+                Err(error) => Err(error),
+            }
         }
     }
 
     fn moment(&self) -> Moment {
         UserPool::moment(self)
+    }
+
+    fn subject(token: &Token) -> Option<String> {
+        Claims::of(token.expose()).subject().map(str::to_owned)
     }
 }
 
@@ -85,12 +102,10 @@ impl UserPool {
             refresh_token: kept.token.expose(),
             device_key: kept.device_key.as_deref(),
         };
+        let start = UserPool::moment(self);
         let operation = "GetTokensFromRefreshToken";
-        let reply = self.endpoint.call(Asked::Refresh, operation, &call).await?;
-        let what = self.endpoint.what();
-        let answer: Answer = read(&reply, &what)?;
-        let tokens = answer.authentication_result.tokens();
-        tokens.ok_or_else(|| unreadable(&what))
+        let answer: Answer = self.endpoint.call(Asked::Refresh, operation, &call).await?;
+        answer.authentication_result.tokens(&self.endpoint, start)
     }
 
     /// For servers that know the older call only.
@@ -98,7 +113,7 @@ impl UserPool {
         let username = kept.username.as_deref().unwrap_or_default();
         // Of what goes with a user, only the hash.
         let parameters = self
-            .proof_for(username)
+            .proof_for(username)?
             .with("REFRESH_TOKEN", kept.token.clone());
         let parameters = match &kept.device_key {
             Some(key) => parameters.with("DEVICE_KEY", key.as_str()),
@@ -107,7 +122,7 @@ impl UserPool {
         let flow = "REFRESH_TOKEN_AUTH";
         match self.initiate_as(Asked::Refresh, flow, parameters).await? {
             Step::Done(tokens) => Ok(tokens),
-            Step::Challenge(_) => Err(unreadable(&self.endpoint.what())),
+            Step::Challenge(_) => Err(self.endpoint.unreadable()),
         }
     }
 }

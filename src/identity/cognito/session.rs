@@ -1,15 +1,16 @@
 //! Who uses the program: a guest, or a user who has signed in; and what requests are sent as, accordingly.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use super::claims::Claims;
-use super::credentials::{IdentityCredentials, SessionProvider};
-use super::endpoint::Endpoint;
-use super::identity_pool::IdentityPool;
+use super::credentials::{IdentityCredentials, SessionProvider, User};
+use super::identity_pool::{CACHE, IdentityPool};
 use super::kept::Kept;
 use super::tokens::UserTokens;
 use super::user_pool::UserPool;
+use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
 use crate::identity::oauth::{
@@ -45,7 +46,7 @@ use crate::sigv4::SigningCredentials;
 /// ```
 ///
 /// From Amplify's configuration file it comes by `Config::session`, and `AuthSelector::session` gives it to the
-/// APIs. Clones are one session. One that is then given another setting is another session.
+/// APIs. Clones are one session, also those that are then given another identity pool.
 ///
 /// # What requests are sent as
 ///
@@ -53,8 +54,11 @@ use crate::sigv4::SigningCredentials;
 /// |---|---|---|
 /// | nobody is signed in | an error, [`SignInRequired`] | a guest's; [`SignInRequired`] if the pool gives nothing to guests |
 /// | a user is signed in | the user's | the user's |
-/// | the session has expired, or was revoked | [`SignInRequired`] | [`SignInRequired`]: never a guest's, unless the program [wants that](Session::fall_back_to_guest) |
+/// | the session has expired, was revoked, or is gone from its store | [`SignInRequired`] | [`SignInRequired`]: never a guest's, unless the program [wants that](Session::fall_back_to_guest) |
 /// | Cognito, or the store, cannot be reached | transient errors, once what is there has ended | the same |
+///
+/// An error that Cognito has a part in has a [`CognitoError`](super::CognitoError) as its source: so a session that has
+/// ended can be told from one that never was.
 ///
 /// Once [`sign_in`](Session::sign_in) or [`sign_out`](Session::sign_out) has returned, no request that is sent from
 /// then on has a credential of before: caches forget theirs, and what a refresh under way brings is nobody's.
@@ -64,7 +68,9 @@ use crate::sigv4::SigningCredentials;
 ///
 /// In its [`RefreshTokenStore`], in memory by default: the refresh token, under the pool, the app client and the
 /// [`account`](Session::account), and the id of the identity. Neither passwords nor any other tokens. Other programs
-/// that share the store are not told of a sign-in or sign-out, and notice when what they hold ends.
+/// that share the store are not told of a sign-in or sign-out, and notice when what they hold ends: after another has
+/// signed out, the user has to sign in here too, or sign out here, and after another user's sign-in all that was held is
+/// dropped. A program that is about to end awaits [`settled`](Session::settled), or what a refresh brings may be lost.
 ///
 /// # What it calls
 ///
@@ -115,66 +121,78 @@ impl Session {
     }
 
     fn of(settings: Settings) -> Self {
-        let store = Arc::clone(&settings.store);
         let keeper = settings.users.as_ref().map(|users| {
             let [pool, client] = users.names();
             let mut names = vec![pool, client];
             names.extend(settings.account.as_deref());
-            let key = key(&Endpoint::id(&users.endpoint), &names);
-            Keeper::new(users.clone(), key, Arc::clone(&store))
+            let key = key(&users.endpoint.id(), &names);
+            Keeper::new(users.clone(), key, Arc::clone(&settings.store))
         });
         // In this order, in which they are told when the session changes: what loads from another after it.
-        let tokens = |kind, name| Cached::named(UserTokens::new(keeper.clone(), kind), name);
+        let clock = settings.clock();
+        let tokens = |kind, name| {
+            let source = UserTokens::new(keeper.clone(), kind);
+            Cached::named(source, name, clock.clone())
+        };
         let access = tokens(TokenKind::Access, "user pool access token");
         let id = tokens(TokenKind::Id, "user pool ID token");
-        let identities = settings.identities.clone().map(|mut pool| {
-            if let Some(account) = &settings.account {
-                pool.set_account(account);
-            }
-            pool.set_default_store(&store);
-            pool
-        });
-        let credentials = identities.clone().map(|pool| {
-            let user = keeper.clone().map(|keeper| (keeper, id.clone()));
-            let source = IdentityCredentials::new(pool, user, settings.fall_back);
-            Cached::named(source, "identity pool credentials")
-        });
         Self {
             settings,
             keeper,
             access,
             id,
-            identities,
-            credentials,
+            identities: None,
+            credentials: None,
         }
+        .with_credentials()
     }
 
-    fn with(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.settings;
-        change(&mut settings);
-        Self::of(settings)
+    /// The same session, with the credentials that its settings ask for.
+    fn with_credentials(mut self) -> Self {
+        let settings = &self.settings;
+        self.identities = settings.identities.clone().map(|mut pool| {
+            if let Some(account) = &settings.account {
+                pool.set_account(account);
+            }
+            pool.set_default_store(&settings.store);
+            pool.clock(settings.clock())
+        });
+        self.credentials = self.identities.clone().map(|pool| {
+            let user = self.keeper.clone().map(|keeper| User {
+                keeper,
+                tokens: self.id.clone(),
+            });
+            let source = IdentityCredentials::new(pool, user, settings.fall_back);
+            Cached::named(source, CACHE, settings.clock())
+        });
+        self
     }
 
-    /// Where AWS credentials come from, for guests and for users.
-    pub fn identity_pool(self, pool: IdentityPool) -> Self {
-        self.with(|settings| settings.identities = Some(pool))
+    /// Where AWS credentials come from, for guests and for users. It goes by the user pool's clock.
+    pub fn identity_pool(mut self, pool: IdentityPool) -> Self {
+        self.settings.identities = Some(pool);
+        self.with_credentials()
     }
 
     /// Where the session is kept between runs of the program: a [`FileStore`](crate::oauth::FileStore), or a
-    /// keyring of your own.
-    pub fn store(self, store: impl RefreshTokenStore) -> Self {
-        self.with(|settings| settings.store = Arc::new(store))
+    /// keyring of your own. What other clones have in another store is another session.
+    pub fn store(mut self, store: impl RefreshTokenStore) -> Self {
+        self.settings.store = Arc::new(store);
+        Self::of(self.settings)
     }
 
-    /// Which account's session it is, for programs that hold several in one store.
-    pub fn account(self, name: &str) -> Self {
-        self.with(|settings| settings.account = Some(name.to_owned()))
+    /// Which account's session it is, for programs that hold several in one store. Each is a session of its own.
+    pub fn account(mut self, name: &str) -> Self {
+        self.settings.account = Some(name.to_owned());
+        Self::of(self.settings)
     }
 
     /// Signs requests with a guest's credentials once the user's session has expired or was revoked, in place of an
-    /// error. Whoever reads an answer may then take what guests see for what the user sees.
-    pub fn fall_back_to_guest(self) -> Self {
-        self.with(|settings| settings.fall_back = true)
+    /// error. Whoever reads an answer may then take what guests see for what the user sees. Each time, there is an
+    /// event (feature `tracing`) and a count (feature `metrics`).
+    pub fn fall_back_to_guest(mut self) -> Self {
+        self.settings.fall_back = true;
+        self.with_credentials()
     }
 
     /// Where users sign in.
@@ -242,7 +260,8 @@ impl Session {
     /// [`AuthErrorKind::Configuration`] for tokens of another app client, or without a user pool; those of the store.
     /// The older session is then still the one.
     pub async fn sign_in(&self, tokens: &Tokens) -> Result<(), AuthError> {
-        let (users, keeper) = (self.user_pool()?, self.keeper()?);
+        let users = self.user_pool()?;
+        let keeper = self.keeper.clone().ok_or_else(no_user_pool)?;
         if tokens.client_id().is_some_and(|id| id != users.client_id()) {
             return Err(AuthError::new(
                 AuthErrorKind::Configuration,
@@ -255,29 +274,75 @@ impl Session {
         let pair = Pair::<Token>::default()
             .with(TokenKind::Access, Some(tokens.access_token().clone()))
             .with(TokenKind::Id, tokens.id_token().cloned());
-        self.forget_identity().await;
-        keeper.clone().replace(kept, pair).await
+        keeper.replace(kept, pair, self.forget_identity()).await
     }
 
-    /// Ends the session: forgets it here, and has the user pool revoke the refresh token, and with it the access
-    /// tokens that came from it, as far as somebody asks the pool about them. Without a session, nothing happens.
+    /// Ends the session: forgets it here, and has the user pool revoke the refresh token. Cognito then refuses the
+    /// access tokens that came from it. An API that only checks signatures takes them, and ID tokens, until they end;
+    /// so do AWS's services with credentials that were given out.
     ///
     /// # Errors
     ///
     /// Those of the store: nothing has changed then. If only the pool could not be told, the error says so, and the
-    /// session is forgotten here all the same.
+    /// session is forgotten here all the same; signing out once more tells it, unless somebody has signed in since.
     pub async fn sign_out(&self) -> Result<(), AuthError> {
-        let keeper = self.keeper()?;
-        // A guest who signs out stays the same guest.
-        if keeper.is_somebodys().await? {
-            self.forget_identity().await;
+        match &self.keeper {
+            Some(keeper) => keeper.sign_out(self.forget_identity()).await,
+            // Nobody can have signed in.
+            None => Ok(()),
         }
-        keeper.sign_out().await
     }
 
-    /// Whether a user is signed in, as far as is known without asking the pool. Only a token shows for certain:
-    /// [`Cached::prefetch`] of [`tokens`](Session::tokens) is an [`AuthErrorKind::SignInRequired`] error if the user
-    /// has to sign in.
+    /// Fetches the user's tokens anew, whatever is left of those at hand: after something was changed about the user,
+    /// a group or an attribute, that tokens and credentials should tell of. The next requests use them, and credentials
+    /// that come of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tokens`](Session::tokens): what is at hand has been forgotten all the same.
+    pub async fn refresh(&self) -> Result<(), AuthError> {
+        self.keeper
+            .as_ref()
+            .ok_or_else(no_user_pool)?
+            .forget_unused();
+        self.access.invalidate();
+        self.id.invalidate();
+        if let Some(credentials) = &self.credentials {
+            credentials.invalidate();
+        }
+        self.access.prefetch().await
+    }
+
+    /// Whether the user has to sign in before requests can be sent as theirs: nobody is signed in, or the session has
+    /// ended. Fetches a token for that if there is none, which the next requests then use: this is how a program finds
+    /// out at its start.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tokens`](Session::tokens), but for the one that says so.
+    pub async fn needs_sign_in(&self) -> Result<bool, AuthError> {
+        self.access.needs_sign_in().await
+    }
+
+    /// The user's name in the pool, whatever alias was used to sign in. `None` if nobody is signed in, or the tokens
+    /// did not tell.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn username(&self) -> Result<Option<String>, AuthError> {
+        let Some(keeper) = &self.keeper else {
+            return Ok(None);
+        };
+        if let Some(kept) = keeper.kept().await? {
+            return Ok(Kept::parse(&kept).username);
+        }
+        let only = keeper.only(TokenKind::Access);
+        Ok(only.and_then(|token| Claims::of(token.expose()).username().map(str::to_owned)))
+    }
+
+    /// Whether a user is signed in, as far as is known without asking the pool: a session that has ended in the
+    /// meantime is in its store still. [`needs_sign_in`](Session::needs_sign_in) finds out.
     ///
     /// # Errors
     ///
@@ -296,15 +361,22 @@ impl Session {
         }
     }
 
-    fn keeper(&self) -> Result<&Keeper<UserPool>, AuthError> {
-        self.keeper.as_ref().ok_or_else(no_user_pool)
-    }
-
     /// A guest's identity is not the user's, nor the other way round: as Amplify has it.
-    async fn forget_identity(&self) {
-        if let Some(pool) = &self.identities {
-            pool.forget_identity().await;
+    fn forget_identity(&self) -> impl Future<Output = ()> + Send + use<> {
+        let pool = self.identities.clone();
+        async move {
+            if let Some(pool) = pool {
+                pool.forget_identity().await;
+            }
         }
+    }
+}
+
+impl Settings {
+    fn clock(&self) -> Clock {
+        let users = self.users.as_ref().map(UserPool::own_clock);
+        let own = users.or(self.identities.as_ref().map(IdentityPool::own_clock));
+        own.cloned().unwrap_or_else(Clock::system)
     }
 }
 

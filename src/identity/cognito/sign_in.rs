@@ -1,30 +1,29 @@
 //! What a user who signs in may have to answer.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Asked;
-use super::user_pool::{Issued, UserPool, read, unreadable};
+use super::user_pool::UserPool;
+use super::wire::{Posed, Step};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::identity::oauth::{Text, TokenReply, Tokens};
+use crate::identity::oauth::{Text, Tokens};
 use crate::secret::Secret;
 
 /// How far a sign-in is: done, or waiting for an answer of the user's.
 ///
 /// Challenges hold what is needed to answer them: the pool, and the pool's own session, which lasts for some
-/// minutes (three by default). A wrong answer to a code can be given again.
+/// minutes (three by default). After a wrong code, another can be given to the same challenge.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[must_use = "a sign-in may have to be answered, and brings nothing until it is done"]
 pub enum SignIn {
     /// The user is signed in: for [`Session::sign_in`](super::Session::sign_in).
     Done(Tokens),
-    /// The user has a password for once, and has to choose another: `NEW_PASSWORD_REQUIRED`.
+    /// The user has a temporary password, and has to choose another: `NEW_PASSWORD_REQUIRED`.
     NewPassword(NewPassword),
-    /// A code was sent to the user, or is shown by an app: `SMS_MFA`, `EMAIL_OTP`, `SOFTWARE_TOKEN_MFA`,
-    /// `SMS_OTP`.
+    /// A code was sent to the user, or is shown by an app: `SMS_MFA`, `EMAIL_OTP`, `SOFTWARE_TOKEN_MFA`.
     Code(Code),
     /// The user has several second factors, and chooses one: `SELECT_MFA_TYPE`.
     ChooseFactor(ChooseFactor),
@@ -49,7 +48,7 @@ impl SignIn {
             | Self::SetUpTotp(SetUpTotp { challenge, .. })
             | Self::Other(challenge) => challenge,
         };
-        let name = known(&challenge.shared.name);
+        let name = known(&challenge.posed.name);
         Err(AuthError::new(
             AuthErrorKind::SignInRequired,
             format!("the user pool asks the user for something first: answer the challenge {name}"),
@@ -58,16 +57,16 @@ impl SignIn {
 
     pub(super) fn next(pool: &UserPool, username: &str, step: Step) -> Result<Self, AuthError> {
         let posed = match step {
-            Step::Done(tokens) => return Ok(Self::Done(pool.own(tokens))),
+            Step::Done(tokens) => return Ok(Self::Done(pool.tokens(tokens))),
             Step::Challenge(posed) => posed,
         };
         let username = posed.user(username).to_owned();
         let challenge = Challenge {
             pool: pool.clone(),
             username,
-            shared: posed,
+            posed,
         };
-        let posed = &challenge.shared;
+        let posed = &challenge.posed;
         Ok(match posed.name.as_str() {
             "NEW_PASSWORD_REQUIRED" => Self::NewPassword(NewPassword {
                 required: required_attributes(posed),
@@ -133,8 +132,6 @@ impl NewPassword {
 pub enum Factor {
     /// A text message.
     Sms,
-    /// A text message, as the first factor.
-    SmsOtp,
     /// An email.
     Email,
     /// An authenticator app.
@@ -142,12 +139,11 @@ pub enum Factor {
 }
 
 impl Factor {
-    const ALL: [Self; 4] = [Self::Sms, Self::SmsOtp, Self::Email, Self::Totp];
+    const ALL: [Self; 3] = [Self::Sms, Self::Email, Self::Totp];
 
     fn challenge(self) -> &'static str {
         match self {
             Self::Sms => "SMS_MFA",
-            Self::SmsOtp => "SMS_OTP",
             Self::Email => "EMAIL_OTP",
             Self::Totp => "SOFTWARE_TOKEN_MFA",
         }
@@ -156,7 +152,6 @@ impl Factor {
     fn answer(self) -> &'static str {
         match self {
             Self::Sms => "SMS_MFA_CODE",
-            Self::SmsOtp => "SMS_OTP_CODE",
             Self::Email => "EMAIL_OTP_CODE",
             Self::Totp => "SOFTWARE_TOKEN_MFA_CODE",
         }
@@ -176,7 +171,8 @@ impl Code {
         self.factor
     }
 
-    /// Where the code was sent, or which app shows it, as far as the pool says so: `+*******1234`.
+    /// Where the code was sent, or which app shows it, as far as the pool says so: `+*******1234`. Text of
+    /// somebody else's choice: escape what a terminal would obey.
     pub fn sent_to(&self) -> Option<&str> {
         let name = match self.factor {
             Factor::Totp => "FRIENDLY_DEVICE_NAME",
@@ -243,10 +239,9 @@ impl SetUpTotp {
 
         let call = WithSession::of(&self.challenge, None);
         let endpoint = &self.challenge.pool.endpoint;
-        let reply = endpoint
+        let answer: Associated = endpoint
             .call(Asked::Answer, "AssociateSoftwareToken", &call)
             .await?;
-        let answer: Associated = read(&reply, &endpoint.what())?;
         self.challenge.go_on(answer.session);
         Ok(answer.secret_code.0)
     }
@@ -266,10 +261,9 @@ impl SetUpTotp {
         let code = code.into();
         let call = WithSession::of(&self.challenge, Some(code.expose()));
         let endpoint = &self.challenge.pool.endpoint;
-        let reply = endpoint
+        let answer: Verified = endpoint
             .call(Asked::Answer, "VerifySoftwareToken", &call)
             .await?;
-        let answer: Verified = read(&reply, &endpoint.what())?;
         self.challenge.go_on(answer.session);
         self.challenge.respond(Vec::new()).await
     }
@@ -287,7 +281,7 @@ struct WithSession<'a> {
 impl<'a> WithSession<'a> {
     fn of(challenge: &'a Challenge, user_code: Option<&'a str>) -> Self {
         Self {
-            session: challenge.shared.session.as_ref().map(Secret::expose),
+            session: challenge.posed.session.as_ref().map(Secret::expose),
             user_code,
         }
     }
@@ -298,18 +292,18 @@ impl<'a> WithSession<'a> {
 pub struct Challenge {
     pool: UserPool,
     username: String,
-    shared: Posed,
+    posed: Posed,
 }
 
 impl Challenge {
     /// Its name: `CUSTOM_CHALLENGE`.
     pub fn name(&self) -> &str {
-        &self.shared.name
+        &self.posed.name
     }
 
-    /// What the pool, or a trigger, says along with it.
+    /// What the pool, or a trigger, says along with it. Escape what a terminal would obey.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.shared.parameter(name)
+        self.posed.parameter(name)
     }
 
     /// Answers it: `[("ANSWER", "…")]`. The user's name and the secret hash are added to that.
@@ -324,11 +318,11 @@ impl Challenge {
     }
 
     async fn respond(&self, answers: Vec<(String, Secret)>) -> Result<SignIn, AuthError> {
-        let start = self.pool.named(&self.username);
+        let start = self.pool.named(&self.username)?;
         let responses = answers.into_iter().fold(start, |responses, (name, value)| {
             responses.with(name, value)
         });
-        let posed = &self.shared;
+        let posed = &self.posed;
         let step = self
             .pool
             .respond(
@@ -338,86 +332,19 @@ impl Challenge {
                 responses,
             )
             .await?;
-        self.pool.settle(&self.username, step)
+        SignIn::next(&self.pool, &self.username, step)
     }
 
     /// Each answer brings the session for the next.
     fn go_on(&mut self, session: Option<Text>) {
         if let Some(session) = session {
-            self.shared.session = Some(session.0);
+            self.posed.session = Some(session.0);
         }
-    }
-}
-
-/// An answer of the pool's to a step of a sign-in.
-pub(super) enum Step {
-    Done(TokenReply),
-    Challenge(Posed),
-}
-
-/// A challenge, as it came.
-#[derive(Clone)]
-pub(super) struct Posed {
-    pub(super) name: String,
-    pub(super) session: Option<Secret>,
-    parameters: HashMap<String, Secret>,
-}
-
-impl Step {
-    pub(super) fn read(
-        reply: &crate::identity::transport::Reply,
-        what: &str,
-    ) -> Result<Self, AuthError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Answer {
-            authentication_result: Option<Issued>,
-            challenge_name: Option<String>,
-            session: Option<Text>,
-            challenge_parameters: Option<HashMap<String, Option<Text>>>,
-        }
-
-        let answer: Answer = read(reply, what)?;
-        if let Some(issued) = answer.authentication_result {
-            let tokens = issued.tokens().ok_or_else(|| unreadable(what))?;
-            return Ok(Self::Done(tokens));
-        }
-        let parameters = answer.challenge_parameters.unwrap_or_default();
-        let parameters = parameters
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?.0)));
-        Ok(Self::Challenge(Posed {
-            name: answer.challenge_name.ok_or_else(|| unreadable(what))?,
-            session: answer.session.map(|session| session.0),
-            parameters: parameters.collect(),
-        }))
-    }
-}
-
-impl Posed {
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.get(name).map(Secret::expose)
-    }
-
-    /// The user's name in the pool, where an alias was used to sign in.
-    pub(super) fn user<'a>(&'a self, given: &'a str) -> &'a str {
-        self.parameter("USERNAME")
-            .or(self.parameter("USER_ID_FOR_SRP"))
-            .unwrap_or(given)
-    }
-}
-
-/// The names in a list that comes as a text: `["userAttributes.email"]`.
-fn names(posed: &Posed, parameter: &str) -> Vec<String> {
-    let list = posed.parameter(parameter).map(serde_json::from_str);
-    match list {
-        Some(Ok(list)) => list,
-        _ => Vec::new(),
     }
 }
 
 fn required_attributes(posed: &Posed) -> Vec<String> {
-    let names = names(posed, "requiredAttributes").into_iter();
+    let names = posed.names("requiredAttributes").into_iter();
     names
         .map(|name| match name.strip_prefix("userAttributes.") {
             Some(name) => name.to_owned(),
@@ -427,7 +354,7 @@ fn required_attributes(posed: &Posed) -> Vec<String> {
 }
 
 fn factors(posed: &Posed, parameter: &str) -> Vec<Factor> {
-    let names = names(posed, parameter);
+    let names = posed.names(parameter);
     let factors = Factor::ALL.into_iter();
     factors
         .filter(|factor| names.iter().any(|name| name == factor.challenge()))
@@ -461,7 +388,7 @@ macro_rules! print_name_only {
         impl fmt::Debug for $challenge {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($challenge))
-                    .field("challenge", &known(&self.challenge.shared.name))
+                    .field("challenge", &known(&self.challenge.posed.name))
                     .finish_non_exhaustive()
             }
         }
@@ -473,7 +400,7 @@ print_name_only!(NewPassword Code ChooseFactor SetUpTotp);
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Challenge")
-            .field("name", &known(&self.shared.name))
+            .field("name", &known(&self.posed.name))
             .finish_non_exhaustive()
     }
 }

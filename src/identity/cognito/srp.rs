@@ -12,12 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U256, U1024, U3072};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::mac::mac;
 use crate::error::AuthError;
 use crate::secret::Secret;
 
@@ -118,24 +118,21 @@ impl Srp {
         }
 
         let pool = pool.split_once('_').map_or(pool, |(_, name)| name);
-        let inner = Sha256::new()
-            .chain_update(pool)
-            .chain_update(challenge.user)
-            .chain_update(":")
-            .chain_update(password.expose())
-            .finalize();
-        let inner = Zeroizing::new(<[u8; 32]>::from(inner));
+        let inner = hash(&[
+            pool.as_bytes(),
+            challenge.user.as_bytes(),
+            b":",
+            password.expose().as_bytes(),
+        ]);
         let x = scalar(&[&padded(be(&salt).as_ref()), &*inner]);
 
         // S = (B - k g^x) ^ (a + u x)
         let mut verifier = number(&U3072::from_u64(G)).pow_bounded_exp(&*x, U256::BITS);
         let mut base = number(&b) - number(&multiplier()) * verifier;
         let product = Zeroizing::new(u.concatenating_mul(&*x));
-        let exponent = Zeroizing::new(
-            product
-                .resize::<{ U1024::LIMBS }>()
-                .wrapping_add(&self.a.resize::<{ U1024::LIMBS }>()),
-        );
+        let product = Zeroizing::new(product.resize::<{ U1024::LIMBS }>());
+        let a = Zeroizing::new(self.a.resize::<{ U1024::LIMBS }>());
+        let exponent = Zeroizing::new(product.wrapping_add(&a));
         // One more bit than the product has, for what is added to it.
         let mut shared = base.pow_bounded_exp(&*exponent, 2 * U256::BITS + 1);
         let secret = Zeroizing::new(shared.retrieve());
@@ -147,8 +144,8 @@ impl Srp {
         let derived = mac(
             &padded(u.to_be_bytes().as_ref()),
             &[&padded(bytes.as_ref())],
-        );
-        let key = mac(&*derived, &[INFO]);
+        )?;
+        let key = mac(&derived[..], &[INFO])?;
         let timestamp = timestamp(now)?;
         let message = [
             pool.as_bytes(),
@@ -156,7 +153,7 @@ impl Srp {
             &block,
             timestamp.as_bytes(),
         ];
-        let signature = mac(&key[..16], &message);
+        let signature = mac(&key[..16], &message)?;
         Ok(Proof {
             signature: Zeroizing::new(STANDARD.encode(*signature)),
             timestamp,
@@ -189,19 +186,15 @@ fn be(number: &U3072) -> [u8; BYTES] {
 
 /// A hash as a number.
 fn scalar(parts: &[&[u8]]) -> Zeroizing<U256> {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    let hash = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
-    Zeroizing::new(U256::from_be_slice(&*hash))
+    Zeroizing::new(U256::from_be_slice(&*hash(parts)))
 }
 
-fn mac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-    // A key of any length will do.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Zeroizing::default();
-    };
-    parts.iter().for_each(|part| mac.update(part));
-    Zeroizing::new(mac.finalize().into_bytes().into())
+fn hash(parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let mut digest = Zeroizing::new([0; 32]);
+    hash.finalize_into((&mut *digest).into());
+    digest
 }
 
 /// A number as it is hashed: without zero bytes at its beginning, but for one that keeps it positive.

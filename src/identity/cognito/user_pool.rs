@@ -5,20 +5,18 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use zeroize::Zeroizing;
+use serde::Serialize;
 
-use super::endpoint::{Endpoint, Service};
+use super::endpoint::{Endpoint, Service, host};
 use super::error::Asked;
-use super::sign_in::{SignIn, Step};
+use super::mac::mac;
+use super::sign_in::SignIn;
 use super::srp::{self, Srp};
+use super::wire::{Answer, Parameters, Step};
 use crate::clock::{Clock, Moment};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::identity::oauth::{OAuthClient, Provider, Text, TokenReply, Tokens};
-use crate::identity::token::Token;
-use crate::identity::transport::{Reply, Transport};
+use crate::identity::oauth::{OAuthClient, Provider, TokenReply, Tokens};
+use crate::identity::transport::Transport;
 use crate::secret::Secret;
 
 /// A Cognito user pool and an app client of it: where users sign in.
@@ -37,7 +35,7 @@ use crate::secret::Secret;
 ///         SignIn::Done(tokens) => break tokens,
 ///         SignIn::Code(code) => code.answer(ask("code")).await?,
 ///         SignIn::NewPassword(new) => new.answer(ask("new password")).await?,
-///         other => return Err(other.tokens().expect_err("a challenge").into()),
+///         other => break other.tokens()?, // an error that names what is asked
 ///     };
 /// };
 /// # drop(tokens);
@@ -108,7 +106,7 @@ impl UserPool {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Configuration`] for what is none, and [`AuthErrorKind::PlainText`] for plain http to
+    /// [`AuthErrorKind::Configuration`] if `place` is neither a URL nor a host, and [`AuthErrorKind::PlainText`] for plain http to
     /// another machine.
     pub fn endpoint(mut self, place: &str) -> Result<Self, AuthError> {
         self.endpoint = self.endpoint.at(place)?;
@@ -122,7 +120,8 @@ impl UserPool {
         self
     }
 
-    /// Signs a user in by a proof of the password, which itself is not sent: `USER_SRP_AUTH`.
+    /// Signs a user in by a proof of the password, which itself is not sent: `USER_SRP_AUTH`. A
+    /// [`Session`](super::Session) is told of it by its own `sign_in`.
     ///
     /// The password is wiped from memory when the future is done.
     ///
@@ -137,13 +136,13 @@ impl UserPool {
         let password = password.into();
         let srp = Srp::new()?;
         let public = Secret::new(srp.public());
-        let parameters = self.named(username).with("SRP_A", public);
+        let parameters = self.named(username)?.with("SRP_A", public);
         let step = self.initiate("USER_SRP_AUTH", parameters).await?;
         let Step::Challenge(challenge) = step else {
-            return self.settle(username, step);
+            return SignIn::next(self, username, step);
         };
         if challenge.name != "PASSWORD_VERIFIER" {
-            return self.settle(username, Step::Challenge(challenge));
+            return SignIn::next(self, username, Step::Challenge(challenge));
         }
         let parameter = |name: &str| challenge.parameter(name).unwrap_or_default();
         let user = parameter("USER_ID_FOR_SRP");
@@ -161,7 +160,7 @@ impl UserPool {
         drop(password);
         let username = challenge.user(username).to_owned();
         let responses = self
-            .named(&username)
+            .named(&username)?
             .with("PASSWORD_CLAIM_SECRET_BLOCK", parameter("SECRET_BLOCK"))
             .with("PASSWORD_CLAIM_SIGNATURE", proof.signature.as_str())
             .with("TIMESTAMP", proof.timestamp);
@@ -169,7 +168,7 @@ impl UserPool {
         let step = self
             .respond(Asked::SignIn, "PASSWORD_VERIFIER", session, responses)
             .await?;
-        self.settle(&username, step)
+        SignIn::next(self, &username, step)
     }
 
     /// Signs a user in with the password itself: `USER_PASSWORD_AUTH`. It goes to Cognito, over https, where
@@ -183,9 +182,9 @@ impl UserPool {
         username: &str,
         password: impl Into<Secret>,
     ) -> Result<SignIn, AuthError> {
-        let parameters = self.named(username).with("PASSWORD", password);
+        let parameters = self.named(username)?.with("PASSWORD", password);
         let step = self.initiate("USER_PASSWORD_AUTH", parameters).await?;
-        self.settle(username, step)
+        SignIn::next(self, username, step)
     }
 
     /// Signs a user in by whatever the pool's Lambda triggers ask: `CUSTOM_AUTH`. Their challenges come as
@@ -195,8 +194,8 @@ impl UserPool {
     ///
     /// See [`UserPool`].
     pub async fn sign_in_custom(&self, username: &str) -> Result<SignIn, AuthError> {
-        let step = self.initiate("CUSTOM_AUTH", self.named(username)).await?;
-        self.settle(username, step)
+        let step = self.initiate("CUSTOM_AUTH", self.named(username)?).await?;
+        SignIn::next(self, username, step)
     }
 
     /// The pool's OAuth server at its domain, with this app client: for sign-ins in a browser, and for machines,
@@ -249,6 +248,10 @@ impl UserPool {
         self.secret.as_ref()
     }
 
+    pub(super) fn own_clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(super) fn moment(&self) -> Moment {
         self.clock.moment()
     }
@@ -261,38 +264,29 @@ impl UserPool {
     /// The name under which an identity pool knows this pool, if its tokens do not say.
     pub(super) fn login_name(&self) -> String {
         let region = self.id.split('_').next().unwrap_or_default();
-        let suffix = match region.starts_with("cn-") {
-            true => "amazonaws.com.cn",
-            false => "amazonaws.com",
-        };
-        format!("cognito-idp.{region}.{suffix}/{}", self.id)
+        format!("{}/{}", host(Service::UserPools, region), self.id)
     }
 
     /// The parameters that every call about a user has.
-    pub(super) fn named(&self, username: &str) -> Parameters {
-        self.proof_for(username).with("USERNAME", username)
+    pub(super) fn named(&self, username: &str) -> Result<Parameters, AuthError> {
+        Ok(self.proof_for(username)?.with("USERNAME", username))
     }
 
     /// What proves the app client in a call about a user.
-    pub(super) fn proof_for(&self, username: &str) -> Parameters {
-        match &self.secret {
+    pub(super) fn proof_for(&self, username: &str) -> Result<Parameters, AuthError> {
+        Ok(match &self.secret {
             Some(secret) => {
-                Parameters::default().with("SECRET_HASH", self.secret_hash(secret, username))
+                Parameters::default().with("SECRET_HASH", self.secret_hash(secret, username)?)
             }
             None => Parameters::default(),
-        }
+        })
     }
 
     /// How an app client proves that it knows its secret.
-    fn secret_hash(&self, secret: &Secret, username: &str) -> Secret {
-        // A key of any length will do.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else {
-            return Secret::new("");
-        };
-        mac.update(username.as_bytes());
-        mac.update(self.client_id.as_bytes());
-        let hash = Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()));
-        Secret::new(STANDARD.encode(*hash))
+    fn secret_hash(&self, secret: &Secret, username: &str) -> Result<Secret, AuthError> {
+        let parts = [username.as_bytes(), self.client_id.as_bytes()];
+        let hash = mac(secret.expose().as_bytes(), &parts)?;
+        Ok(Secret::new(STANDARD.encode(*hash)))
     }
 
     pub(super) async fn initiate(
@@ -322,8 +316,9 @@ impl UserPool {
             client_id: &self.client_id,
             auth_parameters: parameters.exposed(),
         };
-        let reply = self.endpoint.call(asked, "InitiateAuth", &call).await?;
-        Step::read(&reply, &self.endpoint.what())
+        let start = self.moment();
+        let answer: Answer = self.endpoint.call(asked, "InitiateAuth", &call).await?;
+        answer.step(&self.endpoint, start)
     }
 
     pub(super) async fn respond(
@@ -349,18 +344,15 @@ impl UserPool {
             session: session.map(Secret::expose),
             challenge_responses: responses.exposed(),
         };
+        let start = self.moment();
         let operation = "RespondToAuthChallenge";
-        let reply = self.endpoint.call(asked, operation, &call).await?;
-        Step::read(&reply, &self.endpoint.what())
+        let answer: Answer = self.endpoint.call(asked, operation, &call).await?;
+        answer.step(&self.endpoint, start)
     }
 
-    pub(super) fn own(&self, tokens: TokenReply) -> Tokens {
-        Tokens::of_client(tokens, self.endpoint.id(), &self.client_id)
-    }
-
-    /// What the caller is to do next.
-    pub(super) fn settle(&self, username: &str, step: Step) -> Result<SignIn, AuthError> {
-        SignIn::next(self, username, step)
+    /// Tokens that this app client was issued.
+    pub(super) fn tokens(&self, issued: TokenReply) -> Tokens {
+        Tokens::of_client(issued, self.endpoint.id(), &self.client_id)
     }
 }
 
@@ -373,67 +365,4 @@ impl fmt::Debug for UserPool {
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
-}
-
-/// Named texts of a call, wiped when they have been sent.
-#[derive(Default)]
-pub(super) struct Parameters(Vec<(String, Secret)>);
-
-impl Parameters {
-    pub(super) fn with(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
-        self.0.push((name.into(), value.into()));
-        self
-    }
-
-    fn exposed(&self) -> HashMap<&str, &str> {
-        let pairs = self.0.iter();
-        pairs
-            .map(|(name, value)| (name.as_str(), value.expose()))
-            .collect()
-    }
-}
-
-/// What a pool answers when it has issued tokens.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Issued {
-    access_token: Option<Text>,
-    id_token: Option<Text>,
-    refresh_token: Option<Text>,
-    expires_in: Option<f64>,
-}
-
-impl Issued {
-    /// The tokens, as they would have come from a token endpoint. `None` if one of them cannot be sent.
-    pub(super) fn tokens(self) -> Option<TokenReply> {
-        let mut access = Token::from(self.access_token?.0);
-        access.check().ok()?;
-        let lifetime = self.expires_in.map(std::time::Duration::try_from_secs_f64);
-        if let Some(Ok(lifetime)) = lifetime {
-            access = access.expires_in(lifetime);
-        }
-        let id = self.id_token.map(|token| Token::from(token.0));
-        if id.as_ref().is_some_and(|token| token.check().is_err()) {
-            return None;
-        }
-        let refresh = self.refresh_token.map(|token| token.0);
-        Some(TokenReply {
-            access,
-            refresh: refresh.filter(|token| !token.expose().is_empty()),
-            id,
-            scope: None,
-        })
-    }
-}
-
-/// Reads an answer's JSON. Whatever cannot be read may be a proxy's doing, and passes.
-pub(super) fn read<'a, T: Deserialize<'a>>(reply: &'a Reply, what: &str) -> Result<T, AuthError> {
-    // Errors of the parser may repeat what was there: they end here.
-    serde_json::from_slice(&reply.body).map_err(|_| unreadable(what))
-}
-
-pub(super) fn unreadable(what: &str) -> AuthError {
-    AuthError::passing(format!(
-        "{what} sent an answer that is none, or only a part of one: is there a proxy in between?"
-    ))
 }

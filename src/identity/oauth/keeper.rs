@@ -32,6 +32,12 @@ pub(in crate::identity) trait Issuer: Clone + Send + Sync + 'static {
 
     fn moment(&self) -> Moment;
 
+    /// Whose token it is, as far as it tells.
+    fn subject(token: &Token) -> Option<String> {
+        let _ = token;
+        None
+    }
+
     /// Whether one session's tokens of both kinds are in use, so that a refresh brings both of them.
     const BOTH_KINDS: bool;
 
@@ -98,28 +104,39 @@ impl<I: Issuer> Keeper<I> {
     }
 
     /// Stores another session in place of this one. Without anything to store, it lasts as long as `tokens` do.
+    ///
+    /// `also` is what else there is to forget of the session before: once the new one is stored, and before caches
+    /// are told.
     pub(in crate::identity) async fn replace(
         self,
         kept: Option<Secret>,
         tokens: Pair<Token>,
+        also: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), AuthError> {
         detached(async move {
             let _held = self.hold().await?;
+            let _switching = self.session.switching.lock().await;
             let stored = match &kept {
                 Some(text) => self.store.save(&self.key, text).await,
                 None => self.store.clear(&self.key).await,
             };
             stored.map_err(store_failed)?;
+            let known = State {
+                subject: tokens.get(TokenKind::Access).and_then(I::subject),
+                was_seen: true,
+                ..State::default()
+            };
             *self.session.state() = match kept {
                 Some(_) => State {
                     fresh: tokens.map(Fresh::of_sign_in),
-                    ..State::default()
+                    ..known
                 },
                 None => State {
                     only: Some(tokens),
-                    ..State::default()
+                    ..known
                 },
             };
+            also.await;
             self.session.tell_caches();
             Ok(())
         })
@@ -145,36 +162,79 @@ impl<I: Issuer> Keeper<I> {
         })
     }
 
-    /// Whether anybody has signed in and not out again, be the session good still or not.
+    /// Whether anybody has signed in and not out again, be the session good still or not. A store that has lost what
+    /// it had does not make a guest of anybody.
     #[cfg(feature = "cognito")]
     pub(in crate::identity) async fn is_somebodys(&self) -> Result<bool, AuthError> {
+        // What is stored and what caches hold are not of one session yet while it becomes another.
+        let _settled = self.session.switching.lock().await;
         let stored = self.load().await?;
-        Ok(stored.is_some() || self.session.state().only.is_some())
+        let mut state = self.session.state();
+        state.was_seen |= stored.is_some();
+        Ok(state.was_seen)
     }
 
-    /// Ends the session here, and then where it was issued.
-    pub(in crate::identity) async fn sign_out(&self) -> Result<(), AuthError> {
+    /// What is stored of the session.
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) async fn kept(&self) -> Result<Option<Secret>, AuthError> {
+        let stored = self.load().await?;
+        Ok(self.session.state().current(stored))
+    }
+
+    /// A token of a session that has no other.
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) fn only(&self, kind: TokenKind) -> Option<Token> {
+        self.session.state().only.as_ref()?.get(kind).cloned()
+    }
+
+    /// Tokens that nobody has used are not to be used any more.
+    #[cfg(feature = "cognito")]
+    pub(in crate::identity) fn forget_unused(&self) {
+        self.session.state().fresh = Pair::default();
+    }
+
+    /// Ends the session here, and then where it was issued. If it had none, tells the issuer of the one before that
+    /// it could not be told of.
+    pub(in crate::identity) async fn sign_out(
+        &self,
+        also: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), AuthError> {
         let keeper = self.clone();
         detached(async move {
-            let Some(kept) = keeper.forget().await? else {
+            let ended = keeper.forget(also).await?;
+            let Some(kept) = ended.or_else(|| keeper.session.unrevoked().take()) else {
                 return Ok(());
             };
-            keeper.issuer.revoke(&kept).await.map_err(|error| {
-                AuthError::passing(
-                    "signed out here, but the provider could not be told, and the refresh token may be good still",
-                )
-                .with_source(error)
-            })
+            let Err(error) = keeper.issuer.revoke(&kept).await else {
+                return Ok(());
+            };
+            const WHAT: &str =
+                "signed out here, but the provider could not be told, and the refresh token may be good still";
+            Err(match error.is_transient() {
+                true => {
+                    *keeper.session.unrevoked() = Some(kept);
+                    AuthError::passing(format!("{WHAT}: signing out once more tells it"))
+                }
+                false => AuthError::refused(WHAT),
+            }
+            .with_source(error))
         })
         .await
     }
 
     /// Ends the session here. Returns what was stored of it.
-    async fn forget(&self) -> Result<Option<Secret>, AuthError> {
+    async fn forget(
+        &self,
+        also: impl Future<Output = ()> + Send,
+    ) -> Result<Option<Secret>, AuthError> {
         let _held = self.hold().await?;
+        let _switching = self.session.switching.lock().await;
         let stored = self.load().await?;
         self.store.clear(&self.key).await.map_err(store_failed)?;
         let state = std::mem::take(&mut *self.session.state());
+        if state.was_seen || stored.is_some() {
+            also.await;
+        }
         self.session.tell_caches();
         Ok(state.current(stored))
     }
@@ -196,6 +256,7 @@ impl<I: Issuer> Keeper<I> {
         }
         // Somebody else may have refreshed while this one waited.
         let mut stored = self.load().await?;
+        self.session.state().was_seen |= stored.is_some();
         let mut second = false;
         loop {
             let current = self.session.state().current(stored.clone());
@@ -230,10 +291,15 @@ impl<I: Issuer> Keeper<I> {
     }
 
     fn nobody(&self) -> AuthError {
-        let message = match self.session.state().only {
-            Some(_) => {
+        let has_only = self.session.state().only.as_ref().map(drop);
+        let message = match has_only {
+            Some(()) => {
                 "the session is over: its token has expired or was rejected, and the sign-in brought no refresh \
                  token: sign in again"
+            }
+            None if self.session.state().was_seen => {
+                "the session is not in its store any more: another program has signed out, or it was lost: sign in \
+                 again"
             }
             None => I::NOBODY,
         };
@@ -292,9 +358,22 @@ impl<I: Issuer> Keeper<I> {
         let mut brought = Pair::default()
             .with(TokenKind::Access, Some(reply.access))
             .with(TokenKind::Id, reply.id);
-        let wanted = brought.of(kind).take();
+        let subject = brought.get(TokenKind::Access).and_then(I::subject);
+        let wanted = brought.get(kind).cloned();
         if I::BOTH_KINDS {
-            self.session.state().fresh = brought.map(|token| Fresh::of_refresh(token, start));
+            let mut state = self.session.state();
+            let another = subject.is_some() && state.subject.is_some() && state.subject != subject;
+            state.subject = subject.or(state.subject.take());
+            if !another {
+                brought.of(kind).take();
+            }
+            state.fresh = brought.map(|token| Fresh::of_refresh(token, start));
+            drop(state);
+            if another {
+                // Another program that shares the store has signed in somebody else. No cache is to hold on to whoever
+                // it was before, this load's own included: what it brought is at hand for the next.
+                self.session.tell_caches();
+            }
         }
         wanted.ok_or_else(|| {
             AuthError::refused(

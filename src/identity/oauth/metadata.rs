@@ -115,7 +115,7 @@ impl Metadata {
 
 /// Whether a URL has only what URLs are made of (RFC 3986), and nothing that a terminal or a shell makes more of
 /// than that: users are shown it, and programs hand it to browsers.
-pub(super) fn is_plain_url(url: &str) -> bool {
+pub(in crate::identity) fn is_plain_url(url: &str) -> bool {
     url.bytes()
         .all(|b| b.is_ascii_graphic() && !b"\"'`\\<>^{|}".contains(&b))
 }

@@ -100,8 +100,10 @@ pub use tokens::Tokens;
 pub(super) use self::{
     any_source::AnySource,
     error::is_for_now,
+    future::Boxed,
     keeper::{Issuer, Keeper},
-    reply::{Text, TokenReply},
+    metadata::is_plain_url,
+    reply::{MAX_TOKEN, Text, TokenReply},
     state::Pair,
     store::{key, store_failed},
 };

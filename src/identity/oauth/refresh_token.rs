@@ -38,12 +38,13 @@ use crate::secret::Secret;
 /// let client = OAuthClient::new(provider, "command-line");
 ///
 /// let session = client.refresh_token(FileStore::new("/home/me/.config/my-program/sessions.json"));
-/// if !session.is_signed_in().await? {
+/// let tokens = session.clone().cached();
+/// if tokens.needs_sign_in().await? {
 ///     let login = client.device_authorization().scope("openid offline_access").begin().await?;
 ///     println!("open {} and enter {}", login.verification_uri(), login.user_code());
 ///     session.sign_in(&login.finish().await?).await?;
 /// }
-/// let layer = BearerTokenLayer::new("https://api.example.com", session.cached())?;
+/// let layer = BearerTokenLayer::new("https://api.example.com", tokens)?;
 /// # Ok(())
 /// # }
 /// ```
@@ -169,7 +170,7 @@ impl RefreshToken {
         let fits = kept.is_none() || self.keeper.issuer.options.are_default();
         let token = token.filter(|_| fits).cloned();
         let tokens = Pair::default().with(self.kind, token);
-        self.keeper.clone().replace(kept, tokens).await
+        self.keeper.clone().replace(kept, tokens, async {}).await
     }
 
     /// Waits until no refresh is under way, so that the program can end without losing what it brings.
@@ -177,9 +178,8 @@ impl RefreshToken {
         self.keeper.settled().await;
     }
 
-    /// Whether there is a session, as far as is known without asking the provider. Only a token shows for
-    /// certain: [`Cached::prefetch`] is an [`AuthErrorKind::SignInRequired`] error if the user has
-    /// to sign in.
+    /// Whether there is a session, as far as is known without asking the provider: one that has ended in the
+    /// meantime is in its store still. [`Cached::needs_sign_in`] finds out.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl RefreshToken {
     ///
     /// [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009#section-2
     pub async fn sign_out(&self) -> Result<(), AuthError> {
-        self.keeper.sign_out().await
+        self.keeper.sign_out(async {}).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::identity::transport::Reply;
 use crate::secret::Secret;
 
 /// Real ones stay well under this, and stores need not have room for more.
-const MAX_TOKEN: usize = 64 * 1024;
+pub(in crate::identity) const MAX_TOKEN: usize = 64 * 1024;
 
 /// What a token endpoint issued.
 pub(in crate::identity) struct TokenReply {

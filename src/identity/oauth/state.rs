@@ -18,11 +18,21 @@ pub(super) struct Session {
     caches: Mutex<Vec<CacheRef>>,
     /// Held while the session changes, whatever the store's own lock is worth.
     pub(super) changing: Arc<futures::lock::Mutex<()>>,
+    /// Held while it becomes another, and not while it is refreshed, which may take its time.
+    pub(super) switching: futures::lock::Mutex<()>,
+    /// A refresh token that the provider could not be told of.
+    unrevoked: Mutex<Option<Secret>>,
 }
 
 impl Session {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unrevoked(&self) -> MutexGuard<'_, Option<Secret>> {
+        self.unrevoked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn add_cache(&self, cache: CacheRef) {
@@ -50,6 +60,10 @@ pub(super) struct State {
     pub(super) only: Option<Pair<Token>>,
     pub(super) unsaved: Option<Unsaved>,
     pub(super) ended: Option<Ended>,
+    /// Whose session it is, as far as its tokens tell.
+    pub(super) subject: Option<String>,
+    /// Whether there has been a session since somebody last signed out.
+    pub(super) was_seen: bool,
 }
 
 /// An access token and an ID token, as far as there are any.
@@ -78,6 +92,13 @@ impl<T> Pair<T> {
         match kind {
             TokenKind::Access => &mut self.access,
             TokenKind::Id => &mut self.id,
+        }
+    }
+
+    pub(super) fn get(&self, kind: TokenKind) -> Option<&T> {
+        match kind {
+            TokenKind::Access => self.access.as_ref(),
+            TokenKind::Id => self.id.as_ref(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::secret::Secret;
 /// What a provider issued when the user signed in: for
 /// [`RefreshToken::sign_in`](super::RefreshToken::sign_in), or to be used as they are.
 #[derive(Clone)]
+#[must_use = "nobody is signed in by tokens that no session has"]
 pub struct Tokens {
     access: Token,
     refresh: Option<Secret>,
@@ -32,14 +33,12 @@ impl Tokens {
     }
 
     /// With a refresh token.
-    #[must_use]
     pub fn with_refresh_token(mut self, token: impl Into<Secret>) -> Self {
         self.refresh = Some(token.into());
         self
     }
 
     /// With an ID token. It is not checked.
-    #[must_use]
     pub fn with_id_token(mut self, token: Token) -> Self {
         self.id = Some(token);
         self

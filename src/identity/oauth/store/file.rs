@@ -35,7 +35,8 @@ use crate::secret::Secret;
 ///   encrypted: whoever is the user, or root, has them. Where that is too little, use a keyring of the
 ///   platform's, by a [`RefreshTokenStore`] of your own.
 /// - **It is replaced in one step**, and written to the disk before: a crash leaves the old file or the new one,
-///   and maybe one with a name of its own beside it. A symbolic link to a file stays one.
+///   and maybe one with a name of its own beside it. A symbolic link to a file stays one. Whoever changes it holds
+///   a lock on `<file>.write` meanwhile, so that no change of one key undoes that of another.
 /// - **Programs may share it**: who refreshes a token holds a lock on `<file>.lock` meanwhile, which the
 ///   operating system gives back if the program dies. Locks of a network file system are as good as that is.
 ///   After 70 seconds of waiting for one, there is a transient error. It is one lock for all sessions in the file:
@@ -117,6 +118,7 @@ impl RefreshTokenStore for FileStore {
     fn save<'a>(&'a self, key: &'a str, token: &'a Secret) -> StoreFuture<'a, ()> {
         let (key, token) = (key.to_owned(), Text(token.clone()));
         Box::pin(self.with(move |path| {
+            let _alone = lock_to_write(path)?;
             let mut tokens = read(path)?;
             tokens.insert(key, token);
             write(path, &tokens)
@@ -126,6 +128,7 @@ impl RefreshTokenStore for FileStore {
     fn clear<'a>(&'a self, key: &'a str) -> StoreFuture<'a, ()> {
         let key = key.to_owned();
         Box::pin(self.with(move |path| {
+            let _alone = lock_to_write(path)?;
             let mut tokens = read(path)?;
             match tokens.remove(&key) {
                 Some(_) => write(path, &tokens),
@@ -266,25 +269,7 @@ fn replace(path: &Path, tokens: &TokensByKey) -> io::Result<()> {
 /// `None` while somebody else holds it.
 fn try_lock(path: &Path) -> Result<Option<File>, AuthError> {
     let lock = || -> io::Result<Option<File>> {
-        let path = resolve(path)?;
-        let mut name = path.into_os_string();
-        name.push(".lock");
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        // Nobody's link, and no pipe, that was put there.
-        match fs::symlink_metadata(&name) {
-            Ok(about) if !about.is_file() => {
-                let problem = "its lock is not a regular file";
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
-            }
-            _ => {}
-        }
-        let file = options.open(name)?;
+        let file = open_lock(path, ".lock")?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -292,6 +277,39 @@ fn try_lock(path: &Path) -> Result<Option<File>, AuthError> {
         }
     };
     lock().map_err(|error| failed(path, error))
+}
+
+/// Keeps others from writing the file between reading it and writing it, whichever key they change: the other lock
+/// is for whoever refreshes a token, and not everybody who saves does. It is held for milliseconds.
+fn lock_to_write(path: &Path) -> Result<File, AuthError> {
+    let lock = || -> io::Result<File> {
+        let file = open_lock(path, ".write")?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().map_err(|error| failed(path, error))
+}
+
+fn open_lock(path: &Path, suffix: &str) -> io::Result<File> {
+    let path = resolve(path)?;
+    let mut name = path.into_os_string();
+    name.push(suffix);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    // Nobody's link, and no pipe, that was put there.
+    match fs::symlink_metadata(&name) {
+        Ok(about) if !about.is_file() => {
+            let problem = "its lock is not a regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        _ => {}
+    }
+    options.open(name)
 }
 
 /// Where the file really is, behind symbolic links, in a folder that exists.
