@@ -1,5 +1,7 @@
 //! Cognito: users who sign in, identities that get credentials, and the session that joins them.
 
+#[path = "cognito/challenges.rs"]
+mod challenges;
 #[path = "cognito/config.rs"]
 mod config;
 #[path = "cognito/downgrade.rs"]

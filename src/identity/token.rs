@@ -102,24 +102,27 @@ impl Token {
         self.lasting(Life::For(lifetime), deadline)
     }
 
-    /// Lasts for `lifetime` from `start`, whatever it says itself.
+    /// Was issued after `start`, by somebody who says how long it lasts, or by its own claims. Both count from there,
+    /// whatever this machine's clock makes of the time at which it says that it ends; the shorter of them, and neither
+    /// if it is no life that such tokens have.
     #[cfg(feature = "cognito")]
-    pub(crate) fn lasting_from(self, start: Moment, lifetime: Duration) -> Self {
-        self.lasting(Life::For(lifetime), Deadline::new(start, lifetime))
-    }
-
-    /// Was issued after `start`, and not before: what it lasts by its own claims counts from there.
-    #[cfg(feature = "cognito")]
-    pub(crate) fn just_issued(self, start: Moment) -> Self {
-        match self.inner.life {
+    pub(crate) fn just_issued(
+        self,
+        start: Moment,
+        said: Option<Duration>,
+        longest: Duration,
+    ) -> Self {
+        let claimed = match self.inner.life {
             Life::Claimed {
                 issued: Some(issued),
                 expires,
-            } => match expires.duration_since(issued) {
-                Ok(lifetime) => self.lasting_from(start, lifetime),
-                Err(_) => self,
-            },
-            _ => self,
+            } => expires.duration_since(issued).ok(),
+            _ => None,
+        };
+        let lives = [said, claimed].into_iter().flatten();
+        match lives.filter(|life| *life <= longest).min() {
+            Some(life) => self.lasting(Life::For(life), Deadline::new(start, life)),
+            None => self,
         }
     }
 

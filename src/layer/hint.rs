@@ -188,7 +188,7 @@ impl fmt::Display for AuthHint {
                 }
                 f.write_str(match standing {
                     Some(Standing::Guest) => {
-                        ": the request was signed as a guest's, since nobody was signed in"
+                        ": the request was signed as a guest's, since nobody was signed in, or no longer"
                     }
                     Some(Standing::SignedIn) => {
                         " of users who are signed in: not a matter of signing in again"

@@ -23,9 +23,10 @@ use crate::suggest;
 pub(super) struct Providers {
     pub(super) api_key: Option<Secret>,
     sources: BTreeMap<AuthorizationMode, Tokens>,
-    /// Where nothing else is given: a session's.
+    /// An API with a session of its own takes nothing of another's.
     #[cfg(feature = "cognito")]
     has_session: bool,
+    /// Where nothing else is given: a session's.
     #[cfg(feature = "cognito")]
     user: Option<UserTokens>,
     #[cfg(feature = "cognito")]

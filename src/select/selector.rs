@@ -71,8 +71,8 @@ impl<P, I> AuthorizeLayer<Selected, P, I> {
     }
 }
 
-/// Makes layers from a [`Config`] and whatever the configuration itself does not hold: token sources
-/// and AWS credentials.
+/// Makes layers from a [`Config`] and whatever the configuration itself does not hold: token sources,
+/// AWS credentials and sessions.
 ///
 /// ```
 /// use aws_credential_types::Credentials;
@@ -149,8 +149,8 @@ impl AuthSelector {
     /// [`Token::expires_in`](crate::Token::expires_in), or give a `Cached` that was built with a lifetime
     /// to assume; else it is used until the API answers 401.
     ///
-    /// The source is one identity for all requests, whoever's task asks first. Where each request has a user of its own, insert
-    /// [`AuthOverride::token`](crate::AuthOverride::token) into it.
+    /// The source is one identity for all requests, whoever's task asks first. Where each request has a user of its
+    /// own, insert [`AuthOverride::token`](crate::AuthOverride::token) into it.
     ///
     /// # Errors
     ///

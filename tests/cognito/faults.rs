@@ -232,7 +232,8 @@ async fn every_fault_is_an_error_that_says_so_and_signs_nobody_out() {
     promise(
         9,
         format!(
-            "{cases} faults, 16 kinds at each of Cognito's calls: clear, nobody signed out, nobody a guest"
+            "{cases} faults, {} kinds at each of Cognito's calls: clear, nobody signed out, nobody a guest",
+            FAULTS.len()
         ),
     );
 }
@@ -446,7 +447,7 @@ async fn an_exception_is_known_however_it_is_written() {
     }
 }
 
-/// A caller that goes away, or a load that is given up, leaves the session as it is.
+/// However long it lasts, it ends no session.
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_an_hour_is_over_when_it_ends() {
     for fault in [Fault::Refused, Fault::Stalled, Fault::Unavailable] {

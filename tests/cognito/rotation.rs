@@ -187,6 +187,20 @@ async fn a_full_disk_loses_no_session() {
     assert_eq!(stand_in.reuses(), 0);
 }
 
+/// What counts is what is in memory, also of a session that has ended.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ended_before_it_was_saved_has_ended() {
+    let stand_in = stand_in(NONE);
+    let disk = Disk::default();
+    let session = Session::new(stand_in.users()).store(disk.clone());
+    signed_in(&stand_in, &session).await;
+    disk.fails_to_write(true);
+    refresh(&session).await.expect("a token");
+    stand_in.ends_sessions_of("alice");
+    refresh(&session).await.expect_err("ended");
+    assert!(!session.is_signed_in().await.expect("a store"));
+}
+
 /// The program is killed before it can save: what the pool says to the older token decides.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_saved_is_lost_unless_there_is_a_grace_period() {

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tower_client_auth::cognito::Session;
-use tower_client_auth::oauth::{FileStore, MemoryStore, RefreshTokenStore as _, TokenKind, Tokens};
-use tower_client_auth::{
-    AuthErrorKind, CredentialsSource as _, ManualClock, Secret, Token, TokenSource as _,
-};
+use tower_client_auth::oauth::{MemoryStore, RefreshTokenStore, StoreFuture, TokenKind, Tokens};
+use tower_client_auth::{AuthErrorKind, ManualClock, Secret, TokenSource as _};
 
 use super::stand_in::{
-    CODE, Call, Disk, Fault, First, PASSWORD, SECOND, Said, StandIn, key_id, session_of,
-    session_of_key,
+    Call, Disk, Fault, SECOND, Said, StandIn, key_id, session_of, session_of_key,
 };
 
 /// Whose each of the three is.
@@ -150,6 +147,75 @@ async fn a_refused_login_costs_one_refresh() {
     assert_eq!(session_of_key(&key_id(&session).await.expect("alice")), 1);
 }
 
+/// What an identity pool refuses is good still for whoever takes it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_login_ends_no_session() {
+    for has_refresh_token in [false, true] {
+        let stand_in = StandIn::new();
+        let session = stand_in.session().fall_back_to_guest();
+        let issued = stand_in.issue("alice");
+        let tokens = match has_refresh_token {
+            true => issued,
+            false => Tokens::new(issued.access_token().clone())
+                .with_id_token(issued.id_token().expect("one").clone()),
+        };
+        session.sign_in(&tokens).await.expect("signed in");
+        let refusal = Said::refusal("NotAuthorizedException", "No role for this login.");
+        stand_in.says(Some(Call::GetCredentialsForIdentity), refusal);
+        for _ in 0..5 {
+            let error = key_id(&session).await.expect_err("refused");
+            assert_eq!(error.kind(), AuthErrorKind::Source, "{error}");
+            sleep(6 * SECOND).await;
+        }
+        assert_eq!(stand_in.guest_calls(), 0);
+        assert!(session.is_signed_in().await.expect("known"));
+        let id = session
+            .tokens(TokenKind::Id)
+            .token()
+            .await
+            .expect("alice's");
+        assert_eq!(session_of(id.expose()), 1);
+        stand_in.recovers();
+        sleep(6 * SECOND).await;
+        assert_eq!(session_of_key(&key_id(&session).await.expect("alice's")), 1);
+    }
+}
+
+/// A store for which nothing is safe.
+#[derive(Clone, Default)]
+struct Panics(MemoryStore);
+
+impl RefreshTokenStore for Panics {
+    fn load<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Option<Secret>> {
+        self.0.load(key)
+    }
+
+    fn save<'a>(&'a self, key: &'a str, token: &'a Secret) -> StoreFuture<'a, ()> {
+        self.0.save(key, token)
+    }
+
+    fn clear<'a>(&'a self, key: &'a str) -> StoreFuture<'a, ()> {
+        // That of the identity, and not that of the session.
+        if key.contains("cognito-identity") {
+            return Box::pin(async { panic!("a bug") });
+        }
+        self.0.clear(key)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_keeps_nobody_from_being_another() {
+    let stand_in = StandIn::new();
+    let session = stand_in.session().store(Panics::default());
+    assert_eq!(session_of_key(&key_id(&session).await.expect("a guest")), 0);
+    for number in 1..4 {
+        stand_in.sign_in(&session, "alice").await;
+        assert_eq!(sessions(&session).await, [number; 3]);
+    }
+    session.sign_out().await.expect("signed out");
+    assert_eq!(session_of_key(&key_id(&session).await.expect("a guest")), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guest_who_is_refused_stays_the_same_guest() {
     for (call, code) in [
@@ -201,35 +267,6 @@ async fn a_guest_who_is_refused_stays_the_same_guest() {
     assert_eq!(stand_in.calls(Call::GetId), asked + 1);
     assert_eq!(disk.texts(), known, "not before it has proved good");
     stand_in.recovers();
-}
-
-/// What stands in the place of a session may be changed by others, key by key, at any time.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn changes_of_one_key_do_not_undo_those_of_another() {
-    let folder = std::env::temp_dir().join(format!("tower-client-auth-{}", std::process::id()));
-    let path = folder.join("sessions.json");
-    let tasks = (0..8).map(|task| {
-        // Each as if it were a program of its own.
-        let store = FileStore::new(&path);
-        tokio::spawn(async move {
-            let key = format!("key-{task}");
-            for round in 0..20 {
-                let text = Secret::new(format!("{task}-{round}"));
-                store.save(&key, &text).await.expect("saved");
-                if round % 5 == 4 {
-                    store.clear(&key).await.expect("cleared");
-                    assert!(store.load(&key).await.expect("read").is_none());
-                    store.save(&key, &text).await.expect("saved");
-                }
-                let loaded = store.load(&key).await.expect("read").expect("there");
-                assert_eq!(loaded.expose(), text.expose());
-            }
-        })
-    });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.expect("no panic");
-    }
-    std::fs::remove_dir_all(folder).expect("removed");
 }
 
 /// All that has a clock goes by the pool's: by one that is hours away from the system's as well.
@@ -296,29 +333,4 @@ async fn another_identity_pool_leaves_the_session_what_it_is() {
         let token = other.tokens(TokenKind::Access).token().await;
         token.expect_err("nobody");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_code_is_asked_for_and_may_be_wrong_once() {
-    let stand_in = StandIn::new();
-    stand_in.asks("carol", First::Code);
-    let users = stand_in.users();
-    let step = users.sign_in_with_password("carol", PASSWORD).await;
-    let error = step.expect("a challenge").tokens().expect_err("a code");
-    assert_eq!(error.kind(), AuthErrorKind::SignInRequired);
-    let step = users.sign_in_with_password("carol", PASSWORD).await;
-    let Ok(tower_client_auth::cognito::SignIn::Code(code)) = step else {
-        panic!("no code is asked for");
-    };
-    let tokens = code.answer(CODE).await.expect("the right one");
-    let tokens = tokens.tokens().expect("tokens");
-    assert!(Token::new(tokens.access_token().expose()).is_ok());
-    let session = stand_in.session();
-    session.sign_in(&tokens).await.expect("signed in");
-    session
-        .credentials()
-        .expect("a pool")
-        .credentials()
-        .await
-        .expect("carol's");
 }

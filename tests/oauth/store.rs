@@ -281,3 +281,30 @@ async fn a_file_is_replaced_in_one_step() {
     writer.await.expect("no panic");
     assert!(read > 0);
 }
+
+/// Programs that share a file change it at any time, key by key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_of_one_key_do_not_undo_those_of_another() {
+    let path = folder("keys").join("sessions.json");
+    let tasks = (0..8).map(|task| {
+        // Each as if it were a program of its own.
+        let store = FileStore::new(&path);
+        tokio::spawn(async move {
+            let key = format!("key-{task}");
+            for round in 0..20 {
+                let text = Secret::new(format!("{task}-{round}"));
+                store.save(&key, &text).await.expect("saved");
+                if round % 5 == 4 {
+                    store.clear(&key).await.expect("cleared");
+                    assert!(store.load(&key).await.expect("read").is_none());
+                    store.save(&key, &text).await.expect("saved");
+                }
+                let loaded = store.load(&key).await.expect("read").expect("there");
+                assert_eq!(loaded.expose(), text.expose());
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+}

@@ -227,7 +227,7 @@ impl<S: Load<V>, V: Cacheable> Cached<S, V> {
     /// # Errors
     ///
     /// Those of the cache, but for [`AuthErrorKind::SignInRequired`](crate::AuthErrorKind::SignInRequired), which is
-    /// the answer `true`: an issuer that cannot be reached is none.
+    /// the answer `true`. That an issuer cannot be reached is an error, and no answer.
     pub async fn needs_sign_in(&self) -> Result<bool, AuthError> {
         match self.prefetch().await {
             Ok(()) => Ok(false),

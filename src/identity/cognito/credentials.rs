@@ -7,6 +7,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::claims::Claims;
 use super::identity_pool::{IdentityPool, provider_error};
+use super::issuing::is_about_time;
 use super::logins::{Logins, Voucher};
 use super::tokens::UserTokens;
 use super::user_pool::UserPool;
@@ -14,6 +15,8 @@ use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::cache::CacheRef;
 use crate::identity::oauth::{Boxed, Keeper};
 use crate::identity::source::TokenSource as _;
+use crate::identity::token::Token;
+use crate::identity::token_kind::TokenKind;
 use crate::identity::{Cached, CredentialsSource as _};
 use crate::observe;
 use crate::sigv4::SigningCredentials;
@@ -35,21 +38,36 @@ pub(super) struct User {
 
 impl Voucher for User {
     fn logins(&self) -> Boxed<'_, Logins> {
-        Box::pin(async {
-            let token = self.tokens.token().await?;
-            let claims = Claims::of(token.expose());
-            let provider = match claims.provider() {
-                Some(provider) => provider.to_owned(),
-                None => self.keeper.issuer.login_name(),
-            };
-            Ok(Logins::from([(provider, token)]))
-        })
+        Box::pin(async { Ok(self.vouch(self.tokens.token().await?)) })
     }
 
-    fn reject(&self, logins: &Logins) {
-        logins
-            .values()
-            .for_each(|token| self.tokens.rejected(token));
+    /// Not by way of the cache: what an identity pool refuses is good still for the APIs that take it.
+    fn renewed<'a>(&'a self, refused: &'a Logins, why: &'a AuthError) -> Boxed<'a, Logins> {
+        Box::pin(async move {
+            if self.keeper.only(TokenKind::Id).is_some() && is_about_time(why) {
+                refused
+                    .values()
+                    .for_each(|token| self.tokens.rejected(token));
+                return Err(AuthError::new(
+                    AuthErrorKind::SignInRequired,
+                    "the session is over: the identity pool finds that its token has expired, and the sign-in brought \
+                     no refresh token: sign in again",
+                )
+                .with_source(why.clone()));
+            }
+            Ok(self.vouch(self.keeper.clone().token(TokenKind::Id).await?))
+        })
+    }
+}
+
+impl User {
+    fn vouch(&self, token: Token) -> Logins {
+        let claims = Claims::of(token.expose());
+        let provider = match claims.provider() {
+            Some(provider) => provider.to_owned(),
+            None => self.keeper.issuer.login_name(),
+        };
+        Logins::from([(provider, token)])
     }
 }
 

@@ -163,7 +163,7 @@ impl Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without what somebody may have put into a query.
+        // Without the path, which is the place's own business.
         f.write_str(self.url.host().unwrap_or_default())
     }
 }

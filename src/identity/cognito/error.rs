@@ -244,7 +244,7 @@ fn meaning(error: &CognitoError, asked: Asked) -> (Meaning, &'static str) {
 
     match error.code() {
         "NotAuthorizedException" => not_authorized(error, asked),
-        "UnauthorizedException" if asked == Asked::Revoke => (NeedsUser, ENDED),
+        "UnauthorizedException" if asked == Asked::Revoke => not_authorized(error, asked),
         "AliasExistsException" if asked != Asked::Refresh => (
             NeedsUser,
             "the email address or phone number is another user's",
@@ -329,6 +329,10 @@ fn not_authorized(error: &CognitoError, asked: Asked) -> (Meaning, &'static str)
         Asked::SignIn | Asked::Answer | Asked::Refresh | Asked::Revoke if error.says("secret") => (
             Stays,
             "the app client has a secret, and it is missing or not right: check `client_secret`",
+        ),
+        Asked::Revoke if error.says("client") => (
+            Stays,
+            "the refresh token is another app client's, or the app client is not what it says",
         ),
         Asked::SignIn => (NeedsUser, WRONG_PASSWORD),
         Asked::Answer => (

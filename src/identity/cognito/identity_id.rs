@@ -63,13 +63,17 @@ impl Identities {
         (known == owner).then(|| id.to_owned())
     }
 
-    pub(super) async fn remember(&self, owner: Option<&str>, id: &str) {
-        let Some(owner) = owner else {
-            return;
-        };
-        let text = Secret::new(format!("{owner} {id}"));
-        *self.last() = Some(text.clone());
-        if let Some(store) = &self.store
+    /// Keeps it in memory.
+    pub(super) fn remember(&self, owner: Option<&str>, id: &str) {
+        if let Some(owner) = owner {
+            *self.last() = Some(Secret::new(format!("{owner} {id}")));
+        }
+    }
+
+    /// Keeps in the store what is in memory.
+    pub(super) async fn save(&self) {
+        let last = self.last().clone();
+        if let (Some(store), Some(text)) = (&self.store, last)
             && !self.unread.load(Ordering::Relaxed)
         {
             report(store.save(&self.key, &text).await);
@@ -122,7 +126,8 @@ mod tests {
             identities
         };
         let known = identities();
-        known.remember(Some("alice"), "id of alice").await;
+        known.remember(Some("alice"), "id of alice");
+        known.save().await;
         // The second has it from the store.
         for known in [&known, &identities()] {
             assert_eq!(
@@ -133,7 +138,8 @@ mod tests {
             assert_eq!(known.of(Some("guest")).await, None);
             assert_eq!(known.of(None).await, None);
         }
-        known.remember(None, "id of somebody").await;
+        known.remember(None, "id of somebody");
+        known.save().await;
         assert_eq!(
             identities().of(Some("alice")).await.as_deref(),
             Some("id of alice")

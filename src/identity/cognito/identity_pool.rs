@@ -1,26 +1,22 @@
 //! An identity pool: AWS credentials for whoever has a login, and for guests.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
 
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Endpoint, Service};
-use super::error::{Asked, CognitoError};
 use super::identity_id::Identities;
-use super::logins::{Logins, Sources, Voucher, are_alike, owner};
+use super::issuing::lock;
+use super::logins::Sources;
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
 use crate::identity::cache::CacheRef;
-use crate::identity::oauth::{RefreshTokenStore, Text, key};
+use crate::identity::oauth::{RefreshTokenStore, key};
 use crate::identity::source::TokenSource;
-use crate::identity::transport::{Reply, Transport};
+use crate::identity::transport::Transport;
 use crate::sigv4::SigningCredentials;
 use crate::standing::Standing;
 
@@ -51,12 +47,13 @@ use crate::standing::Standing;
 ///
 /// # What it calls, and when
 ///
-/// `GetId` and `GetCredentialsForIdentity`, each time it is asked: behind a [`Cached`] once for all requests, and
-/// again before the credentials end, which is after an hour. Both are public calls without a signature. With logins
+/// `GetCredentialsForIdentity`, each time it is asked, and `GetId` before, where the identity is not known yet: behind
+/// a [`Cached`] once for all requests, and again before the credentials end, which is after an hour. Both are public
+/// calls without a signature. With logins
 /// it is the pool's role for users that signs, without any the one for guests; which role that is, the pool decides.
 /// Between the two it never chooses by itself: a login whose token cannot be had, or is refused, is an error.
 ///
-/// An identity's id is remembered, so that `GetId` is called once for each user. A guest's is all that there is of a
+/// An identity's id is remembered, for as long as the user stays the same. A guest's is all that there is of a
 /// guest: keep it in a [`store`](IdentityPool::store), or every run of the program makes another.
 ///
 /// # Errors
@@ -69,23 +66,20 @@ use crate::standing::Standing;
 /// | unreachable, slow, throttled, 5xx | [`Source`](AuthErrorKind::Source), transient |
 #[derive(Clone)]
 pub struct IdentityPool {
-    endpoint: Endpoint,
-    id: String,
-    guests: bool,
+    pub(super) endpoint: Endpoint,
+    pub(super) id: String,
+    pub(super) guests: bool,
     sources: Sources,
-    identities: Identities,
-    clock: Clock,
+    pub(super) identities: Identities,
+    pub(super) clock: Clock,
     /// The last access key that was given out, and as whose.
-    issued: Arc<Mutex<Option<(String, Standing)>>>,
-    /// The last logins that were refused although they were as new as any.
-    hopeless: Arc<Mutex<Option<Logins>>>,
+    pub(super) issued: Arc<Mutex<Option<(String, Standing)>>>,
+    /// The last logins that were refused, and those that were as new as any and refused as well.
+    pub(super) hopeless: Arc<Mutex<[[u8; 32]; 2]>>,
 }
 
 /// What operators know its credentials by.
 pub(super) const CACHE: &str = "identity pool credentials";
-
-/// Real ones have 55 characters or so.
-const MAX_ID: usize = 256;
 
 impl IdentityPool {
     /// The pool of that id, in the region that the id begins with.
@@ -112,12 +106,13 @@ impl IdentityPool {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Configuration`] if `place` is neither a URL nor a host, and [`AuthErrorKind::PlainText`] for plain http to
-    /// another machine.
+    /// [`AuthErrorKind::Configuration`] if `place` is neither a URL nor a host, and [`AuthErrorKind::PlainText`] for
+    /// plain http to another machine.
     pub fn endpoint(mut self, place: &str) -> Result<Self, AuthError> {
         self.endpoint = self.endpoint.at(place)?;
         self.identities
             .rename(key(&self.endpoint.id(), &[&self.id]));
+        self.hopeless = Arc::default();
         Ok(self)
     }
 
@@ -155,6 +150,7 @@ impl IdentityPool {
     {
         self.sources.0.insert(provider.to_owned(), Arc::new(source));
         self.identities.forget_in_memory();
+        self.hopeless = Arc::default();
         self
     }
 
@@ -180,29 +176,14 @@ impl IdentityPool {
         self.identity_of(&self.sources).await
     }
 
-    pub(super) async fn identity_of(&self, voucher: &dyn Voucher) -> Result<String, AuthError> {
-        let logins = voucher.logins().await?;
-        self.check_guest(&logins)?;
-        let owner = owner(&logins);
-        if let Some(id) = self.identities.of(owner.as_deref()).await {
-            return Ok(id);
-        }
-        let id = self.ask_for_id(&logins).await?;
-        self.identities.remember(owner.as_deref(), &id).await;
-        Ok(id)
-    }
-
     pub(super) fn sources(&self) -> &Sources {
         &self.sources
-    }
-
-    pub(super) fn own_clock(&self) -> &Clock {
-        &self.clock
     }
 
     pub(super) fn set_account(&mut self, account: &str) {
         let key = key(&self.endpoint.id(), &[&self.id, account]);
         self.identities.rename(key);
+        self.hopeless = Arc::default();
     }
 
     pub(super) fn set_default_store(&mut self, store: &Arc<dyn RefreshTokenStore>) {
@@ -219,200 +200,12 @@ impl IdentityPool {
         }
     }
 
-    /// Credentials of whoever `voucher` vouches for.
-    pub(super) async fn issue(&self, voucher: &dyn Voucher) -> Result<Credentials, AuthError> {
-        let logins = voucher.logins().await?;
-        let refused = match self.credentials(&logins).await {
-            Err(error) if is_refusal(&error) && !self.is_hopeless(&logins) => error,
-            answer => return answer,
-        };
-        // They may be over by the pool's clock, or revoked. Others are asked for once: if those are refused as well,
-        // it is not about the tokens, and each further try would be a refresh for nothing.
-        voucher.reject(&logins);
-        let newer = voucher.logins().await?;
-        let answer = match are_alike(&newer, &logins) {
-            true => Err(refused),
-            false => self.credentials(&newer).await,
-        };
-        if answer.as_ref().is_err_and(is_refusal) {
-            *lock(&self.hopeless) = Some(newer);
-        }
-        answer
-    }
-
-    fn is_hopeless(&self, logins: &Logins) -> bool {
-        let hopeless = lock(&self.hopeless);
-        logins.is_empty()
-            || hopeless
-                .as_ref()
-                .is_some_and(|known| are_alike(known, logins))
-    }
-
-    /// Credentials of whoever these logins vouch for; of a guest, if there are none.
-    async fn credentials(&self, logins: &Logins) -> Result<Credentials, AuthError> {
-        self.check_guest(logins)?;
-        let owner = owner(logins);
-        if let Some(id) = self.identities.of(owner.as_deref()).await {
-            match self.ask_for_credentials(&id, logins).await {
-                // The identity was deleted, or belongs to somebody else by now. A guest has nothing but it.
-                Err(error) if is_refusal(&error) && (!logins.is_empty() || is_gone(&error)) => {}
-                answer => return answer,
-            }
-        }
-        let id = self.ask_for_id(logins).await?;
-        let credentials = self.ask_for_credentials(&id, logins).await?;
-        // Not before it has proved good for something: it takes the place of another.
-        self.identities.remember(owner.as_deref(), &id).await;
-        Ok(credentials)
-    }
-
-    fn check_guest(&self, logins: &Logins) -> Result<(), AuthError> {
-        match self.guests || !logins.is_empty() {
-            true => Ok(()),
-            false => Err(AuthError::new(
-                AuthErrorKind::SignInRequired,
-                "nobody is signed in, and the identity pool gives nothing to guests: sign in",
-            )),
-        }
-    }
-
-    async fn ask_for_id(&self, logins: &Logins) -> Result<String, AuthError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct GetId<'a> {
-            identity_pool_id: &'a str,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            logins: BTreeMap<&'a str, &'a str>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Answer {
-            identity_id: String,
-        }
-
-        let call = GetId {
-            identity_pool_id: &self.id,
-            logins: exposed(logins),
-        };
-        let answer: Answer = self.endpoint.call(asked(logins), "GetId", &call).await?;
-        let id = answer.identity_id;
-        // It is stored, and stands in paths of files.
-        match id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_graphic()) {
-            true => Ok(id),
-            false => Err(self.endpoint.unreadable()),
-        }
-    }
-
-    async fn ask_for_credentials(
-        &self,
-        id: &str,
-        logins: &Logins,
-    ) -> Result<Credentials, AuthError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct GetCredentialsForIdentity<'a> {
-            identity_id: &'a str,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            logins: BTreeMap<&'a str, &'a str>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Answer {
-            credentials: Issued,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Issued {
-            access_key_id: String,
-            secret_key: Text,
-            session_token: Text,
-            expiration: f64,
-        }
-
-        let call = GetCredentialsForIdentity {
-            identity_id: id,
-            logins: exposed(logins),
-        };
-        let operation = "GetCredentialsForIdentity";
-        let reply = self.endpoint.ask(asked(logins), operation, &call).await?;
-        let answer: Answer = self.endpoint.read(&reply)?;
-        let issued = answer.credentials;
-        let end = self.end(&reply, issued.expiration);
-        let standing = match logins.is_empty() {
-            true => Standing::Guest,
-            false => Standing::SignedIn,
-        };
-        *lock(&self.issued) = Some((issued.access_key_id.clone(), standing));
-        Ok(Credentials::new(
-            issued.access_key_id,
-            issued.secret_key.0.expose(),
-            Some(issued.session_token.0.expose().to_owned()),
-            Some(end.ok_or_else(|| self.endpoint.unreadable())?),
-            "CognitoIdentityPool",
-        ))
-    }
-
     /// As whom this access key was given out, if it was the last one.
     pub(super) fn standing_of(&self, access_key_id: &str) -> Option<Standing> {
         let issued = lock(&self.issued);
         let (last, standing) = issued.as_ref()?;
         (last == access_key_id).then_some(*standing)
     }
-
-    /// When credentials end by this machine's clock, which need not be the pool's: how long they last is told by
-    /// the answer's own date.
-    fn end(&self, reply: &Reply, seconds: f64) -> Option<SystemTime> {
-        let since_epoch = Duration::try_from_secs_f64(seconds).ok()?;
-        let end = SystemTime::UNIX_EPOCH.checked_add(since_epoch)?;
-        let date = reply.headers.get(http::header::DATE);
-        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        match date {
-            Some(date) => {
-                let life = end.duration_since(date).unwrap_or_default();
-                self.clock.now().checked_add(life)
-            }
-            None => Some(end),
-        }
-    }
-}
-
-fn asked(logins: &Logins) -> Asked {
-    match logins.is_empty() {
-        true => Asked::GuestCredentials,
-        false => Asked::Credentials,
-    }
-}
-
-fn exposed(logins: &Logins) -> BTreeMap<&str, &str> {
-    let logins = logins.iter();
-    logins
-        .map(|(provider, token)| (provider.as_str(), token.expose()))
-        .collect()
-}
-
-/// Whether the pool said no to this identity or these logins, rather than to anybody.
-fn is_refusal(error: &AuthError) -> bool {
-    let code = CognitoError::of(error).map(CognitoError::code);
-    !error.is_transient()
-        && matches!(
-            code,
-            Some(
-                "NotAuthorizedException"
-                    | "ResourceNotFoundException"
-                    | "ResourceConflictException"
-            )
-        )
-}
-
-/// Whether a guest's identity is not there any more, or not a guest's.
-fn is_gone(error: &AuthError) -> bool {
-    CognitoError::of(error).is_some_and(|error| {
-        error.code() == "ResourceNotFoundException" || error.says("is forbidden")
-    })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ProvideCredentials for IdentityPool {

@@ -8,16 +8,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::claims::Claims;
+use crate::error::AuthError;
 use crate::identity::oauth::{AnySource, Boxed};
 use crate::identity::token::Token;
 
 /// A token by the name of its provider. None at all are a guest's.
 pub(super) type Logins = BTreeMap<String, Token>;
 
-/// Where logins come from, and who hears that they are no good.
+/// Where logins come from.
 pub(super) trait Voucher: Send + Sync {
     fn logins(&self) -> Boxed<'_, Logins>;
-    fn reject(&self, logins: &Logins);
+    /// Others than these, which a pool has refused; the same, if there are no others.
+    fn renewed<'a>(&'a self, refused: &'a Logins, why: &'a AuthError) -> Boxed<'a, Logins>;
 }
 
 /// Any providers' tokens.
@@ -35,22 +37,30 @@ impl Voucher for Sources {
         })
     }
 
-    fn reject(&self, logins: &Logins) {
-        for (provider, token) in logins {
+    fn renewed<'a>(&'a self, refused: &'a Logins, _why: &'a AuthError) -> Boxed<'a, Logins> {
+        for (provider, token) in refused {
             if let Some(source) = self.0.get(provider) {
                 source.reject(token);
             }
         }
+        self.logins()
     }
 }
 
-/// Whether they are the same tokens, or of the same text.
-pub(super) fn are_alike(one: &Logins, other: &Logins) -> bool {
-    one.len() == other.len()
-        && one.iter().all(|(provider, token)| {
-            let other = other.get(provider);
-            other.is_some_and(|other| other.is_alike(token))
-        })
+/// What tells logins from others, and gives nothing of them away.
+pub(super) fn fingerprint(logins: &Logins) -> [u8; 32] {
+    let texts = logins.iter();
+    digest(texts.flat_map(|(provider, token)| [provider.as_str(), token.expose()])).into()
+}
+
+fn digest<'a>(texts: impl Iterator<Item = &'a str>) -> impl Into<[u8; 32]> + AsRef<[u8]> {
+    let mut hash = Sha256::new();
+    for text in texts {
+        // Lengths, so that no two lists of texts are alike.
+        hash.update(text.len().to_be_bytes());
+        hash.update(text);
+    }
+    hash.finalize()
 }
 
 /// Whom a guest's identity belongs to.
@@ -62,16 +72,13 @@ pub(super) fn owner(logins: &Logins) -> Option<String> {
     if logins.is_empty() {
         return Some(GUEST.to_owned());
     }
-    let mut hash = Sha256::new();
+    let mut parts = Vec::with_capacity(2 * logins.len());
     for (provider, token) in logins {
         let claims = Claims::of(token.expose());
-        for part in [provider, claims.subject()?] {
-            // Lengths, so that no two lists of texts are alike.
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
-        }
+        parts.push(provider.clone());
+        parts.push(claims.subject()?.to_owned());
     }
-    Some(URL_SAFE_NO_PAD.encode(hash.finalize()))
+    Some(URL_SAFE_NO_PAD.encode(digest(parts.iter().map(String::as_str))))
 }
 
 #[cfg(test)]
@@ -107,12 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn logins_are_alike_by_their_texts() {
-        let one = logins(&[("a", "alice")]);
-        assert!(are_alike(&one, &logins(&[("a", "alice")])));
-        assert!(!are_alike(&one, &logins(&[("a", "bob")])));
-        assert!(!are_alike(&one, &logins(&[("b", "alice")])));
-        assert!(!are_alike(&one, &logins(&[("a", "alice"), ("b", "alice")])));
-        assert!(!are_alike(&one, &Logins::new()));
+    fn logins_are_told_apart_by_their_texts() {
+        let one = fingerprint(&logins(&[("a", "alice")]));
+        assert_eq!(one, fingerprint(&logins(&[("a", "alice")])));
+        for other in [
+            logins(&[("a", "bob")]),
+            logins(&[("b", "alice")]),
+            logins(&[("a", "alice"), ("b", "alice")]),
+            Logins::new(),
+        ] {
+            assert_ne!(one, fingerprint(&other));
+        }
     }
 }

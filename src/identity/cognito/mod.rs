@@ -46,6 +46,7 @@ mod endpoint;
 mod error;
 mod identity_id;
 mod identity_pool;
+mod issuing;
 mod kept;
 mod logins;
 mod mac;

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::claims::Claims;
 use super::credentials::{IdentityCredentials, SessionProvider, User};
 use super::identity_pool::{CACHE, IdentityPool};
+use super::issuing::lock;
 use super::kept::Kept;
 use super::tokens::UserTokens;
 use super::user_pool::UserPool;
@@ -34,7 +35,8 @@ use crate::sigv4::SigningCredentials;
 ///     .identity_pool(identities)
 ///     .store(FileStore::new("/home/me/.config/my-program/session.json"));
 ///
-/// let iam = SigV4Layer::new("eu-west-1", "execute-api", session.credentials()?)?; // as a guest
+/// // as a guest, unless somebody is signed in from before
+/// let iam = SigV4Layer::new("eu-west-1", "execute-api", session.credentials()?)?;
 /// let user = BearerTokenLayer::new("https://api.example.com", session.tokens(TokenKind::Access))?
 ///     .style(TokenStyle::Raw);
 ///
@@ -54,7 +56,7 @@ use crate::sigv4::SigningCredentials;
 /// |---|---|---|
 /// | nobody is signed in | an error, [`SignInRequired`] | a guest's; [`SignInRequired`] if the pool gives nothing to guests |
 /// | a user is signed in | the user's | the user's |
-/// | the session has expired, was revoked, or is gone from its store | [`SignInRequired`] | [`SignInRequired`]: never a guest's, unless the program [wants that](Session::fall_back_to_guest) |
+/// | the session has expired, was revoked, or is gone from its store while the program runs | [`SignInRequired`] | [`SignInRequired`]: never a guest's, unless the program [wants that](Session::fall_back_to_guest) |
 /// | Cognito, or the store, cannot be reached | transient errors, once what is there has ended | the same |
 ///
 /// An error that Cognito has a part in has a [`CognitoError`](super::CognitoError) as its source: so a session that has
@@ -66,8 +68,9 @@ use crate::sigv4::SigningCredentials;
 ///
 /// # What it stores
 ///
-/// In its [`RefreshTokenStore`], in memory by default: the refresh token, under the pool, the app client and the
-/// [`account`](Session::account), and the id of the identity. Neither passwords nor any other tokens. Other programs
+/// In its [`RefreshTokenStore`], in memory by default: the refresh token with the user's name and the device's key,
+/// under the pool, the app client and the [`account`](Session::account); and the id of the identity. Neither passwords
+/// nor any other tokens. Other programs
 /// that share the store are not told of a sign-in or sign-out, and notice when what they hold ends: after another has
 /// signed out, the user has to sign in here too, or sign out here, and after another user's sign-in all that was held is
 /// dropped. A program that is about to end awaits [`settled`](Session::settled), or what a refresh brings may be lost.
@@ -88,8 +91,8 @@ pub struct Session {
     keeper: Option<Keeper<UserPool>>,
     access: Cached<UserTokens>,
     id: Cached<UserTokens>,
-    /// As the credentials come from it: with this session's store and account.
-    identities: Option<IdentityPool>,
+    /// Those that credentials come from, of all clones: with the session's store and account.
+    identities: Arc<Mutex<Vec<IdentityPool>>>,
     credentials: Option<Cached<IdentityCredentials, SigningCredentials>>,
 }
 
@@ -141,7 +144,7 @@ impl Session {
             keeper,
             access,
             id,
-            identities: None,
+            identities: Arc::default(),
             credentials: None,
         }
         .with_credentials()
@@ -150,14 +153,13 @@ impl Session {
     /// The same session, with the credentials that its settings ask for.
     fn with_credentials(mut self) -> Self {
         let settings = &self.settings;
-        self.identities = settings.identities.clone().map(|mut pool| {
+        self.credentials = settings.identities.clone().map(|mut pool| {
             if let Some(account) = &settings.account {
                 pool.set_account(account);
             }
             pool.set_default_store(&settings.store);
-            pool.clock(settings.clock())
-        });
-        self.credentials = self.identities.clone().map(|pool| {
+            let pool = pool.clock(settings.clock());
+            lock(&self.identities).push(pool.clone());
             let user = self.keeper.clone().map(|keeper| User {
                 keeper,
                 tokens: self.id.clone(),
@@ -284,7 +286,8 @@ impl Session {
     /// # Errors
     ///
     /// Those of the store: nothing has changed then. If only the pool could not be told, the error says so, and the
-    /// session is forgotten here all the same; signing out once more tells it, unless somebody has signed in since.
+    /// session is forgotten here all the same; if that error is [transient](AuthError::is_transient), signing out once
+    /// more tells it.
     pub async fn sign_out(&self) -> Result<(), AuthError> {
         match &self.keeper {
             Some(keeper) => keeper.sign_out(self.forget_identity()).await,
@@ -295,21 +298,14 @@ impl Session {
 
     /// Fetches the user's tokens anew, whatever is left of those at hand: after something was changed about the user,
     /// a group or an attribute, that tokens and credentials should tell of. The next requests use them, and credentials
-    /// that come of them.
+    /// that come of them. A session without a refresh token keeps the tokens that it has.
     ///
     /// # Errors
     ///
     /// Those of [`tokens`](Session::tokens): what is at hand has been forgotten all the same.
     pub async fn refresh(&self) -> Result<(), AuthError> {
-        self.keeper
-            .as_ref()
-            .ok_or_else(no_user_pool)?
-            .forget_unused();
-        self.access.invalidate();
-        self.id.invalidate();
-        if let Some(credentials) = &self.credentials {
-            credentials.invalidate();
-        }
+        let keeper = self.keeper.as_ref().ok_or_else(no_user_pool)?;
+        keeper.forget_tokens().await?;
         self.access.prefetch().await
     }
 
@@ -363,9 +359,9 @@ impl Session {
 
     /// A guest's identity is not the user's, nor the other way round: as Amplify has it.
     fn forget_identity(&self) -> impl Future<Output = ()> + Send + use<> {
-        let pool = self.identities.clone();
+        let pools = lock(&self.identities).clone();
         async move {
-            if let Some(pool) = pool {
+            for pool in pools {
                 pool.forget_identity().await;
             }
         }
@@ -374,8 +370,8 @@ impl Session {
 
 impl Settings {
     fn clock(&self) -> Clock {
-        let users = self.users.as_ref().map(UserPool::own_clock);
-        let own = users.or(self.identities.as_ref().map(IdentityPool::own_clock));
+        let users = self.users.as_ref().map(|pool| &pool.clock);
+        let own = users.or(self.identities.as_ref().map(|pool| &pool.clock));
         own.cloned().unwrap_or_else(Clock::system)
     }
 }

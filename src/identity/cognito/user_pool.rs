@@ -69,7 +69,7 @@ pub struct UserPool {
     id: String,
     client_id: String,
     secret: Option<Secret>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl UserPool {
@@ -106,8 +106,8 @@ impl UserPool {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Configuration`] if `place` is neither a URL nor a host, and [`AuthErrorKind::PlainText`] for plain http to
-    /// another machine.
+    /// [`AuthErrorKind::Configuration`] if `place` is neither a URL nor a host, and [`AuthErrorKind::PlainText`] for
+    /// plain http to another machine.
     pub fn endpoint(mut self, place: &str) -> Result<Self, AuthError> {
         self.endpoint = self.endpoint.at(place)?;
         Ok(self)
@@ -246,10 +246,6 @@ impl UserPool {
 
     pub(super) fn secret(&self) -> Option<&Secret> {
         self.secret.as_ref()
-    }
-
-    pub(super) fn own_clock(&self) -> &Clock {
-        &self.clock
     }
 
     pub(super) fn moment(&self) -> Moment {

@@ -93,6 +93,9 @@ impl Posed {
     }
 }
 
+/// The longest life that a pool can be told to give to a token.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// What a pool answers when it has issued tokens.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -121,23 +124,20 @@ impl Issued {
         let Some(access) = self.access_token.filter(|_| !too_long) else {
             return Err(endpoint.unreadable());
         };
-        let usable = |text: Text| {
+        let usable = |text: Text, said| {
             let token = Token::from(text.0);
             match token.check() {
-                Ok(()) => Ok(token.just_issued(start)),
+                Ok(()) => Ok(token.just_issued(start, said, LONGEST)),
                 Err(_) => Err(endpoint.unreadable()),
             }
         };
-        let mut access = usable(access)?;
-        let life = self.expires_in.map(Duration::try_from_secs_f64);
-        if let Some(Ok(life)) = life {
-            access = access.lasting_from(start, life);
-        }
+        let said = self.expires_in.map(Duration::try_from_secs_f64);
+        let access = usable(access, said.and_then(Result::ok))?;
         let refresh = self.refresh_token.map(|token| token.0);
         Ok(TokenReply {
             access,
             refresh: refresh.filter(|token| !token.expose().is_empty()),
-            id: self.id_token.map(usable).transpose()?,
+            id: self.id_token.map(|text| usable(text, None)).transpose()?,
             scope: None,
         })
     }

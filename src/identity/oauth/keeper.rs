@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::future::select;
 
 use super::reply::TokenReply;
 use super::state::{Ended, Fresh, Pair, Session, State, Unsaved};
@@ -136,8 +138,8 @@ impl<I: Issuer> Keeper<I> {
                     ..known
                 },
             };
-            also.await;
-            self.session.tell_caches();
+            let _told = Telling(&self.session);
+            forget_also(also).await;
             Ok(())
         })
         .await
@@ -152,8 +154,8 @@ impl<I: Issuer> Keeper<I> {
     pub(in crate::identity) async fn is_signed_in(&self) -> Result<bool, AuthError> {
         let stored = self.load().await?;
         let state = self.session.state();
-        Ok(match (&stored, &state.ended) {
-            (Some(stored), Some(ended)) => stored.expose() != ended.token.expose(),
+        Ok(match (state.current(stored), &state.ended) {
+            (Some(current), Some(ended)) => current.expose() != ended.token.expose(),
             (Some(_), None) => true,
             (None, _) => state
                 .only
@@ -166,12 +168,17 @@ impl<I: Issuer> Keeper<I> {
     /// it had does not make a guest of anybody.
     #[cfg(feature = "cognito")]
     pub(in crate::identity) async fn is_somebodys(&self) -> Result<bool, AuthError> {
-        // What is stored and what caches hold are not of one session yet while it becomes another.
-        let _settled = self.session.switching.lock().await;
-        let stored = self.load().await?;
-        let mut state = self.session.state();
-        state.was_seen |= stored.is_some();
-        Ok(state.was_seen)
+        let keeper = self.clone();
+        // Nobody holds the lock who is not polled any more.
+        detached(async move {
+            // What is stored and what caches hold are not of one session yet while it becomes another.
+            let _settled = keeper.session.switching.lock().await;
+            let stored = keeper.load().await?;
+            let mut state = keeper.session.state();
+            state.was_seen |= stored.is_some();
+            Ok(state.was_seen)
+        })
+        .await
     }
 
     /// What is stored of the session.
@@ -187,10 +194,18 @@ impl<I: Issuer> Keeper<I> {
         self.session.state().only.as_ref()?.get(kind).cloned()
     }
 
-    /// Tokens that nobody has used are not to be used any more.
+    /// Has whatever there is fetched anew, of a session that can be refreshed.
     #[cfg(feature = "cognito")]
-    pub(in crate::identity) fn forget_unused(&self) {
-        self.session.state().fresh = Pair::default();
+    pub(in crate::identity) async fn forget_tokens(&self) -> Result<(), AuthError> {
+        let keeper = self.clone();
+        detached(async move {
+            // What a refresh under way brings is of before.
+            let _held = keeper.session.changing.lock().await;
+            keeper.session.state().fresh = Pair::default();
+            keeper.session.tell_caches();
+            Ok(())
+        })
+        .await
     }
 
     /// Ends the session here, and then where it was issued. If it had none, tells the issuer of the one before that
@@ -202,19 +217,27 @@ impl<I: Issuer> Keeper<I> {
         let keeper = self.clone();
         detached(async move {
             let ended = keeper.forget(also).await?;
-            let Some(kept) = ended.or_else(|| keeper.session.unrevoked().take()) else {
-                return Ok(());
-            };
-            let Err(error) = keeper.issuer.revoke(&kept).await else {
+            let untold = std::mem::take(&mut *keeper.session.unrevoked());
+            let mut failed = None;
+            for kept in ended.into_iter().chain(untold) {
+                if let Err(error) = keeper.issuer.revoke(&kept).await {
+                    if error.is_transient() {
+                        keeper.session.unrevoked().push(kept);
+                    }
+                    // One that can be mended by asking again says more than one that cannot.
+                    let told = |failed: &AuthError| !failed.is_transient();
+                    if failed.as_ref().is_none_or(told) {
+                        failed = Some(error);
+                    }
+                }
+            }
+            let Some(error) = failed else {
                 return Ok(());
             };
             const WHAT: &str =
                 "signed out here, but the provider could not be told, and the refresh token may be good still";
             Err(match error.is_transient() {
-                true => {
-                    *keeper.session.unrevoked() = Some(kept);
-                    AuthError::passing(format!("{WHAT}: signing out once more tells it"))
-                }
+                true => AuthError::passing(format!("{WHAT}: signing out once more tells it")),
                 false => AuthError::refused(WHAT),
             }
             .with_source(error))
@@ -232,10 +255,10 @@ impl<I: Issuer> Keeper<I> {
         let stored = self.load().await?;
         self.store.clear(&self.key).await.map_err(store_failed)?;
         let state = std::mem::take(&mut *self.session.state());
+        let _told = Telling(&self.session);
         if state.was_seen || stored.is_some() {
-            also.await;
+            forget_also(also).await;
         }
-        self.session.tell_caches();
         Ok(state.current(stored))
     }
 
@@ -402,5 +425,25 @@ impl<I: Issuer> Keeper<I> {
 
     fn lasts(&self, token: &Token) -> bool {
         !token.has_expired(&self.issuer.moment())
+    }
+}
+
+/// Tells the caches of another session, whatever becomes of the task that does.
+struct Telling<'a>(&'a Session);
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.tell_caches();
+    }
+}
+
+/// How long it may take to forget what is of use to nobody else anyway.
+const ALSO: Duration = Duration::from_secs(5);
+
+/// Neither a panic nor a hang of it is a reason for the session not to be another.
+async fn forget_also(also: impl Future<Output = ()> + Send) {
+    let also = pin!(AssertUnwindSafe(also).catch_unwind());
+    if let Ok(limit) = timer(ALSO) {
+        select(also, limit).await;
     }
 }

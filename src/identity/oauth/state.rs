@@ -20,8 +20,8 @@ pub(super) struct Session {
     pub(super) changing: Arc<futures::lock::Mutex<()>>,
     /// Held while it becomes another, and not while it is refreshed, which may take its time.
     pub(super) switching: futures::lock::Mutex<()>,
-    /// A refresh token that the provider could not be told of.
-    unrevoked: Mutex<Option<Secret>>,
+    /// Refresh tokens whose end the provider could not be told of.
+    unrevoked: Mutex<Vec<Secret>>,
 }
 
 impl Session {
@@ -29,7 +29,7 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn unrevoked(&self) -> MutexGuard<'_, Option<Secret>> {
+    pub(super) fn unrevoked(&self) -> MutexGuard<'_, Vec<Secret>> {
         self.unrevoked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

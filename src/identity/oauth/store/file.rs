@@ -61,6 +61,9 @@ const VERSION: u32 = 1;
 /// Longer than what a refresh waits for its answer, and it holds the lock meanwhile.
 const LOCK_PATIENCE: Duration = Duration::from_secs(70);
 
+/// Slow disks take seconds.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Locks cannot be waited for without a thread that may wait for ever.
 const LOCK_INTERVAL: Duration = Duration::from_millis(25);
 
@@ -280,12 +283,26 @@ fn try_lock(path: &Path) -> Result<Option<File>, AuthError> {
 }
 
 /// Keeps others from writing the file between reading it and writing it, whichever key they change: the other lock
-/// is for whoever refreshes a token, and not everybody who saves does. It is held for milliseconds.
+/// is for whoever refreshes a token, and not everybody who saves does. It is held for milliseconds, unless a program
+/// was stopped meanwhile.
 fn lock_to_write(path: &Path) -> Result<File, AuthError> {
     let lock = || -> io::Result<File> {
         let file = open_lock(path, ".write")?;
-        file.lock()?;
-        Ok(file)
+        let mut pauses = 0..WRITE_PATIENCE.as_millis() / LOCK_INTERVAL.as_millis();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if pauses.next().is_some() => {
+                    // On a thread for that.
+                    std::thread::sleep(LOCK_INTERVAL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let problem = "another program is writing it, and does not come to an end";
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, problem));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
     };
     lock().map_err(|error| failed(path, error))
 }
