@@ -110,7 +110,16 @@ impl UserPool {
 
     /// For servers that know the older call only.
     async fn exchange_the_older_way(&self, kept: &Kept) -> Result<TokenReply, AuthError> {
-        let username = kept.username.as_deref().unwrap_or_default();
+        let username = match (&kept.username, self.secret()) {
+            (Some(username), _) => username,
+            (None, None) => "",
+            (None, Some(_)) => {
+                return Err(AuthError::refused(
+                    "the server knows the older call for a refresh only, which takes the user's name along with a \
+                     client secret, and the access token of the sign-in did not tell it",
+                ));
+            }
+        };
         // Of what goes with a user, only the hash.
         let parameters = self
             .proof_for(username)?

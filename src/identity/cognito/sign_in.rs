@@ -255,6 +255,7 @@ impl SetUpTotp {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Verified {
+            status: Option<String>,
             session: Option<Text>,
         }
 
@@ -265,6 +266,13 @@ impl SetUpTotp {
             .call(Asked::Answer, "VerifySoftwareToken", &call)
             .await?;
         self.challenge.go_on(answer.session);
+        // Not every wrong code is an exception.
+        if answer.status.is_some_and(|status| status == "ERROR") {
+            return Err(AuthError::new(
+                AuthErrorKind::SignInRequired,
+                "the user pool finds that the code is not right",
+            ));
+        }
         self.challenge.respond(Vec::new()).await
     }
 }
