@@ -334,3 +334,27 @@ async fn another_identity_pool_leaves_the_session_what_it_is() {
         token.expect_err("nobody");
     }
 }
+
+/// As when a program starts whose user is signed in still.
+#[tokio::test(start_paused = true)]
+async fn both_kinds_of_token_come_of_one_refresh() {
+    let stand_in = StandIn::new();
+    stand_in.delays(1000);
+    let disk = Disk::default();
+    stand_in
+        .sign_in(&stand_in.session().store(disk.clone()), "alice")
+        .await;
+    for starts in 1..10 {
+        let session = stand_in.session().store(disk.clone());
+        let access = session.tokens(TokenKind::Access);
+        let id = session.tokens(TokenKind::Id);
+        let (access, id, key) = tokio::join!(access.token(), id.token(), key_id(&session));
+        let [access, id] = [access, id].map(|token| token.expect("a token"));
+        assert_eq!(
+            [session_of(access.expose()), session_of(id.expose())],
+            [1, 1]
+        );
+        assert_eq!(session_of_key(&key.expect("credentials")), 1);
+        assert_eq!(stand_in.calls(Call::GetTokensFromRefreshToken), starts);
+    }
+}
