@@ -143,21 +143,7 @@ impl AuthError {
     ///
     /// Other middleware wraps errors, so the outermost one is often not ours.
     pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a AuthError> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref::<AuthError>() {
-                return Some(found);
-            }
-            // An `io::Error` leaves what it wraps out of its own chain.
-            next = match error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-            {
-                Some(wrapped) => Some(wrapped),
-                None => error.source(),
-            };
-        }
-        None
+        find_in_chain(error)
     }
 
     /// What a user's own source answered: an `AuthError` stays what it is. Anything else counts as
@@ -207,6 +193,27 @@ impl AuthError {
             }),
         }
     }
+}
+
+/// The first error of a kind in the chain that starts at `error`, itself included.
+pub(crate) fn find_in_chain<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An `io::Error` leaves what it wraps out of its own chain.
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 impl fmt::Display for AuthError {

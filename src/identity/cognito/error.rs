@@ -6,7 +6,7 @@ use std::fmt;
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::{AuthError, AuthErrorKind, find_in_chain};
 use crate::identity::oauth::{Text, is_for_now};
 use crate::identity::transport::Reply;
 use crate::secret::Secret;
@@ -35,14 +35,7 @@ pub struct CognitoError {
 impl CognitoError {
     /// Cognito's answer in the chain that starts at `error`, if one is what it is about.
     pub fn of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
+        find_in_chain(error)
     }
 
     /// The status of the answer.
