@@ -1,9 +1,10 @@
 //! Which identity of a pool somebody has: asked for once, and remembered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::AuthError;
+use crate::identity::lock::lock;
 use crate::identity::oauth::{RefreshTokenStore, store_failed};
 use crate::secret::Secret;
 
@@ -98,7 +99,7 @@ impl Identities {
     }
 
     fn last(&self) -> MutexGuard<'_, Option<Secret>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 }
 

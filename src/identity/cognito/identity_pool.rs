@@ -8,12 +8,12 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::endpoint::{Endpoint, Service};
 use super::identity_id::Identities;
-use super::issuing::lock;
 use super::logins::Sources;
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
 use crate::identity::cache::CacheRef;
+use crate::identity::lock::lock;
 use crate::identity::oauth::{RefreshTokenStore, key};
 use crate::identity::source::TokenSource;
 use crate::identity::transport::Transport;

@@ -1,7 +1,6 @@
 //! How an identity pool is asked: for the id of an identity, and for credentials with it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -11,6 +10,7 @@ use super::error::{Asked, CognitoError};
 use super::identity_pool::IdentityPool;
 use super::logins::{Logins, Voucher, fingerprint, owner};
 use crate::error::{AuthError, AuthErrorKind};
+use crate::identity::lock::lock;
 use crate::identity::oauth::Text;
 use crate::identity::transport::Reply;
 use crate::standing::Standing;
@@ -218,8 +218,4 @@ fn is_gone(error: &AuthError) -> bool {
     CognitoError::of(error).is_some_and(|error| {
         error.code() == "ResourceNotFoundException" || error.says("is forbidden")
     })
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use super::claims::Claims;
 use super::credentials::{IdentityCredentials, SessionProvider, User};
 use super::identity_pool::{CACHE, IdentityPool};
-use super::issuing::lock;
 use super::kept::Kept;
 use super::tokens::UserTokens;
 use super::user_pool::UserPool;
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
+use crate::identity::lock::lock;
 use crate::identity::oauth::{
     Keeper, MemoryStore, Pair, RefreshTokenStore, TokenKind, Tokens, key,
 };

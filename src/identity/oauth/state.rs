@@ -1,11 +1,12 @@
 //! What is known of a user's session beside what is stored.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::{Moment, Monotonic};
 use crate::error::AuthError;
 use crate::identity::cache::CacheRef;
+use crate::identity::lock::lock;
 use crate::identity::token::Token;
 use crate::identity::token_kind::TokenKind;
 use crate::secret::Secret;
@@ -26,13 +27,11 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn unrevoked(&self) -> MutexGuard<'_, Vec<Secret>> {
-        self.unrevoked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.unrevoked)
     }
 
     pub(super) fn add_cache(&self, cache: CacheRef) {
@@ -48,7 +47,7 @@ impl Session {
     }
 
     fn caches(&self) -> MutexGuard<'_, Vec<CacheRef>> {
-        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.caches)
     }
 }
 
