@@ -4,173 +4,32 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use http::uri::Authority;
-use http::{HeaderValue, StatusCode, Uri, header, request, response};
+use http::{StatusCode, Uri, header, request, response};
 
 use super::acquire::Acquire;
-use super::body::Buffer;
 use super::guard::{Admission, Existing, Guard, Resolved, has_header, keep_first};
 use super::hint::AuthHint;
 use super::overrides::AuthOverride;
 use super::reject::{Attempt, Reason, Refusal, Skew, Skews, skew_that_matters};
-use super::scope::Scope;
-use super::{Applied, AuthorizeLayer, Authorizer, Guarded, HeadOnly, Need, Scoped, Verdict};
+use super::{Applied, Authorizer, Guarded, Need, Scoped, Verdict};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
-use crate::identity::{CredentialsSource, IntoCredentialsSource};
+use crate::identity::CredentialsSource;
 use crate::origin::{Target, is_plain};
 use crate::payload::PayloadHash;
 use crate::query;
-use crate::sigv4::{
-    Signer, SigningCredentials, SigningOptions, SigningScope, X_AMZ_SECURITY_TOKEN,
+use crate::sigv4::{Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
+
+mod layer;
+mod plain_uri;
+mod presigned;
+
+pub use layer::SigV4Layer;
+
+use self::plain_uri::{align_host_header, check_encrypted, with_plain_authority};
+use self::presigned::{
+    SECURITY_TOKEN, is_of_presignature, is_presigned, with_one_presignature, without_presignature,
 };
-
-/// Signs every request with AWS Signature Version 4, for IAM-protected APIs.
-///
-/// ```
-/// use aws_credential_types::Credentials;
-/// use tower::ServiceBuilder;
-/// use tower_client_auth::{AuthBody, SigV4Layer};
-///
-/// # fn client() -> impl Clone { tower::service_fn(|_: http::Request<AuthBody<String>>| async {
-/// #     Ok::<_, std::io::Error>(http::Response::new(String::new())) }) }
-/// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
-/// let service = ServiceBuilder::new()
-///     .layer(SigV4Layer::new("eu-west-1", "execute-api", credentials)?)
-///     .service(client());
-/// # Ok::<(), tower_client_auth::AuthError>(())
-/// ```
-///
-/// With credentials that rotate, for an API with a domain of its own, and smaller bodies:
-///
-/// ```
-/// use aws_credential_types::Credentials;
-/// use tower_client_auth::{Buffer, SigV4Layer};
-///
-/// # #[cfg(feature = "cache")] {
-/// # let provider = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
-/// // `provider` is any `ProvideCredentials`, `aws_config`'s default chain for one
-/// let layer = SigV4Layer::from_provider("eu-west-1", "execute-api", provider)?
-///     .scope("https://api.example.com")?
-///     .payload(Buffer::new(64 * 1024));
-/// # }
-/// # Ok::<(), tower_client_auth::AuthError>(())
-/// ```
-///
-/// - **Where it signs**: [AWS's own domains](Scope::aws) and loopback; name a custom domain with
-///   [`scope`](AuthorizeLayer::scope). Requests to anywhere else go out unsigned.
-/// - **What it signs**: everything but the headers [listed here](crate::sigv4#what-is-signed); the
-///   service's quirks come from [`SigningOptions::for_service`].
-/// - **Bodies** are read and hashed first, up to 10 MiB ([`Buffer`]), because most services check the
-///   hash. Hashing takes about 0.6 ms per MiB on the executor: for large bodies hand over a known
-///   hash ([`AuthOverride::payload_hash`]), or leave them [unsigned](AuthorizeLayer::unsigned_payload)
-///   where the service allows it. VPC Lattice demands that, and always gets it.
-/// - **A request that is signed already**, by `Authorization` header or as a presigned URL, is left
-///   alone, unless [`existing`](AuthorizeLayer::existing) says otherwise. Leftovers of a signature
-///   without one (`x-amz-date` and its like, in headers or the query) are replaced.
-///
-/// The difference to calling `aws_sigv4` by hand: this layer knows the service's quirks, fetches and
-/// renews credentials, reads the clock at the last moment, keeps the host it signed and the host it
-/// sends the same, and signs nothing that goes to strangers.
-///
-/// See `examples/hyper_util.rs` for the service in a struct, `examples/aws_config.rs` for AWS's default
-/// credentials chain, `examples/axum_proxy.rs` for a proxy that signs, and `examples/reqwest.rs`.
-///
-/// # Over tonic
-///
-/// The body that goes out is an [`AuthBody`](crate::AuthBody), and a tonic `Channel` takes a body of
-/// tonic's. One line below the layer turns the first into the second, as in `examples/tonic.rs`:
-///
-/// ```text
-/// .map_request(|request: Request<AuthBody<tonic::body::Body>>| request.map(tonic::body::Body::new))
-/// ```
-///
-/// # Errors
-///
-/// [`AuthErrorKind::PayloadTooLarge`] and [`AuthErrorKind::Payload`] for bodies that cannot be read
-/// into memory, [`AuthErrorKind::Expired`] for credentials that are over, the source's own errors,
-/// and those of [`Signer::sign`].
-pub type SigV4Layer<C, P = Buffer, I = HeadOnly> = AuthorizeLayer<SigV4<C>, P, I>;
-
-impl<C: CredentialsSource> AuthorizeLayer<SigV4<C>, Buffer> {
-    /// Signs for `service` (its signing name: `execute-api` for API Gateway) in `region`, with
-    /// [`Credentials`](aws_credential_types::Credentials) or any [`CredentialsSource`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`SigningScope::new`] and [`SigningCredentials::new`].
-    pub fn new<S>(region: &str, service: &str, credentials: S) -> Result<Self, AuthError>
-    where
-        S: IntoCredentialsSource<Source = C>,
-    {
-        let scope = SigningScope::new(region, service)?;
-        Ok(Self::from_parts(
-            SigV4 {
-                source: Arc::new(credentials.into_credentials_source()?),
-                signer: Signer::new(scope, SigningOptions::for_service(service)),
-                payload: PayloadMode::Signed,
-                guard: Guard::new(Scope::aws())?,
-                clock: Clock::system(),
-                skews: Skews::default(),
-                date: Date::Https,
-            },
-            Buffer::default(),
-        ))
-    }
-}
-
-#[cfg(feature = "cache")]
-impl<P> AuthorizeLayer<SigV4<crate::Cached<P, SigningCredentials>>, Buffer>
-where
-    P: aws_credential_types::provider::ProvideCredentials + 'static,
-{
-    /// Signs with the credentials of any AWS provider, kept in a cache of its own. To share a cache
-    /// between layers, make one with [`Cached::credentials`](crate::Cached::credentials) and pass
-    /// clones to [`SigV4Layer::new`](crate::SigV4Layer).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`SigningScope::new`].
-    pub fn from_provider(region: &str, service: &str, provider: P) -> Result<Self, AuthError> {
-        Self::new(region, service, crate::Cached::credentials(provider))
-    }
-}
-
-impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
-    /// Signing options in place of the service's preset.
-    pub fn options(mut self, options: SigningOptions) -> Self {
-        let scope = self.authorizer_mut().signer.scope().clone();
-        self.authorizer_mut().signer = Signer::new(scope, options);
-        self
-    }
-
-    /// Lets servers on loopback correct the clock as well, which takes https otherwise: for tests against
-    /// local ones, whose `Date` nobody else can change on its way.
-    pub fn heed_loopback_date(mut self) -> Self {
-        self.authorizer_mut().heed_loopback_date();
-        self
-    }
-
-    /// Goes by its own clock alone, whatever servers say.
-    ///
-    /// Otherwise a server over https that refuses a signature can move the time of later ones for its own
-    /// origin, by a day at most. Whoever ends TLS in front of the service could collect signatures so that
-    /// are good for another day.
-    pub fn ignore_date(mut self) -> Self {
-        self.authorizer_mut().ignore_date();
-        self
-    }
-
-    /// Does not sign the body, so that it streams: `UNSIGNED-PAYLOAD`.
-    ///
-    /// TLS is all that protects the body then, so plain http is refused except to loopback. S3
-    /// accepts it; API Gateway and most other services do not. VPC Lattice accepts nothing else,
-    /// and needs no call of this.
-    pub fn unsigned_payload(mut self) -> Self {
-        self.authorizer_mut().payload = PayloadMode::Unsigned;
-        self
-    }
-}
 
 /// The [`Authorizer`] of [`SigV4Layer`].
 pub struct SigV4<C> {
@@ -492,105 +351,6 @@ impl<C> SigV4<C> {
 #[cold]
 fn is_loopback(uri: &Uri) -> bool {
     matches!(Target::of(uri), Ok(Some(target)) if target.is_loopback())
-}
-
-/// The query parameters of a presigned URL.
-const PRESIGNED: [&str; 7] = [
-    "X-Amz-Algorithm",
-    "X-Amz-Credential",
-    "X-Amz-Date",
-    "X-Amz-Expires",
-    "X-Amz-SignedHeaders",
-    SIGNATURE,
-    SECURITY_TOKEN,
-];
-const SIGNATURE: &str = "X-Amz-Signature";
-const SECURITY_TOKEN: &str = "X-Amz-Security-Token";
-
-fn is_presigned(uri: &Uri) -> bool {
-    query::pairs(uri).any(|pair| query::is_named_like(pair, SIGNATURE))
-}
-
-fn is_of_presignature(pair: &str) -> bool {
-    PRESIGNED
-        .iter()
-        .any(|name| query::is_named_like(pair, name))
-}
-
-/// Without a signature too they are leftovers: services refuse a request that seems to be signed in
-/// two ways.
-fn without_presignature(uri: &Uri) -> Result<Uri, AuthError> {
-    query::replace(uri, &query::without(uri, is_of_presignature))
-}
-
-/// The URI with the first copy of each parameter of a presigned URL, if there are more.
-fn with_one_presignature(uri: &Uri) -> Result<Option<Uri>, AuthError> {
-    let mut seen = [false; PRESIGNED.len()];
-    let mut repeated = false;
-    let text = query::without(uri, |pair| {
-        let known = PRESIGNED.iter().zip(&mut seen);
-        let again = known
-            .filter(|(name, _)| query::is_named_like(pair, name))
-            .any(|(_, seen)| std::mem::replace(seen, true));
-        repeated |= again;
-        again
-    });
-    repeated.then(|| query::replace(uri, &text)).transpose()
-}
-
-/// An unsigned body has nothing but TLS to protect it.
-fn check_encrypted(uri: &Uri) -> Result<(), AuthError> {
-    match Target::of(uri)? {
-        Some(target) if target.https || target.is_loopback() => Ok(()),
-        _ => Err(AuthError::new(
-            AuthErrorKind::PlainText,
-            "an unsigned payload needs https: anybody on the way could change it",
-        )),
-    }
-}
-
-/// The URI without userinfo and without a port that is the scheme's own, if it has either. HTTP/2
-/// sends the authority as it is, and the signed host has neither.
-fn with_plain_authority(uri: &Uri) -> Result<Option<Uri>, AuthError> {
-    let (Some(authority), Some(target)) = (uri.authority(), Target::of(uri)?) else {
-        return Ok(None);
-    };
-    let explicit_default = authority.as_str().len() > target.host.len() && target.default_port();
-    // `:08443` is parsed as the number that is signed.
-    let odd_port = authority
-        .port()
-        .is_some_and(|port| port.as_str().starts_with(['0', '+']));
-    if !explicit_default && !odd_port && !authority.as_str().contains('@') {
-        return Ok(None);
-    }
-    let text = if target.default_port() {
-        target.host.to_owned()
-    } else {
-        format!("{}:{}", target.host, target.port)
-    };
-    let malformed = || {
-        AuthError::new(
-            AuthErrorKind::Request,
-            "the request's URI has no usable host",
-        )
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.authority = Some(Authority::try_from(text).map_err(|_| malformed())?);
-    Uri::from_parts(parts).map(Some).map_err(|_| malformed())
-}
-
-/// A `Host` header that means the URI's authority is made to read like it, because it is sent, and
-/// checked, as it stands.
-fn align_host_header(head: &mut request::Parts) {
-    let Some(host) = head.headers.get_mut(header::HOST) else {
-        return;
-    };
-    let plain = head.uri.authority().map(Authority::as_str);
-    if plain.is_some_and(|plain| plain.as_bytes() != host.as_bytes())
-        && let Some(Ok(value)) = plain.map(HeaderValue::from_str)
-    {
-        *host = value;
-    }
 }
 
 #[allow(private_interfaces)]
