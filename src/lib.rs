@@ -108,6 +108,7 @@
 //! |---|---|---|
 //! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
 //! | `amplify` | yes | [`Config`], [`AuthSelector`]: layers from configuration files; brings `cache` |
+//! | `watch` | | `LiveSelector::watch`: layers follow their configuration file; brings `amplify` |
 //! | `cache` | with `amplify` | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |
 //! | `oauth` | | [`oauth`]: token sources for OAuth 2.0 and OpenID providers, and the [`Transport`] they talk over; brings `cache` |
 //! | `cognito` | | [`cognito`]: user pools, identity pools, and the session that joins them; brings `oauth` and `sigv4` |
@@ -132,6 +133,8 @@ pub mod guide;
 mod hex;
 pub mod identity;
 pub mod layer;
+#[cfg(any(feature = "amplify", feature = "oauth"))]
+mod lock;
 #[cfg(feature = "amplify")]
 mod mode;
 mod observe;
@@ -191,9 +194,12 @@ pub use payload::PayloadHash;
 #[cfg(feature = "redirect")]
 pub use redirect::DropCredentials;
 pub use secret::Secret;
+#[cfg(feature = "watch")]
+#[doc(inline)]
+pub use select::ConfigWatch;
 #[cfg(feature = "amplify")]
 #[doc(inline)]
-pub use select::{ApiAuthLayer, ApiName, AuthSelector};
+pub use select::{ApiAuthLayer, ApiName, AuthSelector, LiveAuthLayer, LiveSelector, LiveStatus};
 pub use standing::Standing;
 
 /// So that the README's code is compiled along with the documentation's.

@@ -84,6 +84,39 @@ pub(crate) fn hinted(hint: &AuthHint, status: http::StatusCode) {
     metrics::counter!("tower_client_auth_refusals_total", "hint" => hint.name()).increment(1);
 }
 
+/// A configuration is in use in place of the one before.
+#[cfg(feature = "amplify")]
+pub(crate) fn configuration_replaced(generation: u64) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(generation, "the configuration was replaced");
+    #[cfg(feature = "metrics")]
+    count_replacement("replaced");
+}
+
+/// A configuration cannot be used, or not even be read.
+#[cfg(feature = "amplify")]
+pub(crate) fn configuration_refused(error: &AuthError) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(%error, "a new configuration was refused, and the one before stays in use");
+    #[cfg(feature = "metrics")]
+    count_replacement("refused");
+}
+
+/// The operating system will not tell of changes.
+#[cfg(feature = "watch")]
+pub(crate) fn not_watching() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        "the configuration file is read every 2 s, since changes of files cannot be watched here"
+    );
+}
+
+#[cfg(all(feature = "amplify", feature = "metrics"))]
+fn count_replacement(outcome: &'static str) {
+    metrics::counter!("tower_client_auth_config_replacements_total", "outcome" => outcome)
+        .increment(1);
+}
+
 /// A new refresh token is in memory only.
 #[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_unsaved(error: &AuthError) {

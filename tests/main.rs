@@ -52,6 +52,7 @@ mod token_file;
 
 // The configuration, and the layers it makes.
 mod config;
+mod live;
 mod selector;
 
 // Against servers that others wrote.

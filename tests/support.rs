@@ -52,6 +52,7 @@ use tower_client_auth::BoxError;
 /// | 33 | memory is bounded |
 /// | 34 | a failed authorization leaves nothing half done |
 /// | 35 | no refresh token is used twice, and none is lost |
+/// | 36 | a configuration is replaced whole, or not at all |
 pub(crate) fn promise(number: u32, figure: impl Display) {
     println!("promise {number}: {figure}");
 }

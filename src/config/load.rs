@@ -26,9 +26,17 @@ use crate::error::{AuthError, AuthErrorKind};
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 pub(super) fn from_path(path: &Path) -> Result<Config, AuthError> {
+    from_text_of(read_text(path)?, path)
+}
+
+/// The text of a file, whatever is in it.
+///
+/// # Errors
+///
+/// Those of [`Config::from_path`], as far as they are not about what the file says.
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, AuthError> {
     let name = path.display().to_string();
-    let failed =
-        |message: &str| AuthError::new(AuthErrorKind::Configuration, format!("{name}: {message}"));
+    let failed = |message: &str| failed(&name, message);
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| {
@@ -54,23 +62,33 @@ pub(super) fn from_path(path: &Path) -> Result<Config, AuthError> {
     {
         return Err(failed("the file is in UTF-16: save it as UTF-8"));
     }
-    let text = match std::str::from_utf8(&bytes) {
-        Ok(text) => Zeroizing::new(text.to_owned()),
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(error) => {
             let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let place = Place::of(&before, before.len());
             let message = format!("{name}:{place}: the file is not UTF-8: save it as that");
-            return Err(AuthError::new(AuthErrorKind::Configuration, message));
+            Err(AuthError::new(AuthErrorKind::Configuration, message))
         }
-    };
+    }
+}
+
+/// Reads the text of a file, which errors and warnings name.
+pub(super) fn from_text_of(text: Zeroizing<String>, path: &Path) -> Result<Config, AuthError> {
+    let name = path.display().to_string();
     from_text(text, Some(&name)).map_err(|error| match language(path) {
         // The content decides, and it was not JSON.
-        Some((language, crates)) => failed(&format!(
-            "this seems to be {language}: read it with {crates}, into a `Config`"
-        ))
+        Some((language, crates)) => failed(
+            &name,
+            &format!("this seems to be {language}: read it with {crates}, into a `Config`"),
+        )
         .with_source(error),
         None => error,
     })
+}
+
+fn failed(file: &str, message: &str) -> AuthError {
+    AuthError::new(AuthErrorKind::Configuration, format!("{file}: {message}"))
 }
 
 /// What a file seems to be that this crate leaves to others.

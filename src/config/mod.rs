@@ -41,6 +41,8 @@ pub use model::{
 pub use problem::ConfigWarning;
 
 pub(crate) use endpoint::has_dot_segment;
+#[cfg(feature = "watch")]
+pub(crate) use load::read_text;
 
 use crate::error::AuthError;
 
@@ -137,6 +139,12 @@ impl Config {
     /// (the source is then the [`std::io::Error`]), or what it says cannot be used. See [`Config`].
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, AuthError> {
         load::from_path(path.as_ref())
+    }
+
+    /// The same for a file whose text is at hand.
+    #[cfg(feature = "watch")]
+    pub(crate) fn from_text_of(text: &str, path: &Path) -> Result<Self, AuthError> {
+        load::from_text_of(Zeroizing::new(text.to_owned()), path)
     }
 
     /// What was passed over or assumed when the file was read. Empty for what came through serde or

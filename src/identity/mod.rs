@@ -14,8 +14,6 @@ mod file;
 #[cfg(feature = "cache")]
 mod load;
 #[cfg(feature = "oauth")]
-mod lock;
-#[cfg(feature = "oauth")]
 pub mod oauth;
 #[cfg(feature = "cache")]
 mod runtime;

@@ -5,13 +5,12 @@ use std::future::{Ready, ready};
 
 use http::{HeaderName, HeaderValue, StatusCode, header, request, response};
 
-use super::guard::{Admission, Existing, Guard, has_header, keep_first};
+use super::guard::{Admission, Existing, Guard, Setting, has_header, keep_first};
 use super::hint::AuthHint;
 use super::overrides::AuthOverride;
 use super::reject::{Reason, Refusal};
 use super::scope::Scope;
 use super::{Applied, AuthorizeLayer, Authorizer, Guarded, Need, Passthrough, Scoped};
-use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::payload::PayloadHash;
 use crate::query;
@@ -363,12 +362,10 @@ pub(super) fn check_header_name(name: &HeaderName) -> Result<(), AuthError> {
 
 #[allow(private_interfaces)]
 impl Guarded for ApiKey {
-    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
-        change(&mut self.guard);
-    }
-
     /// A key does not expire, and so needs no clock.
-    fn set_clock(&mut self, _clock: Clock) {}
+    fn set(&mut self, setting: &Setting) {
+        self.guard.set(setting);
+    }
 }
 
 #[allow(private_interfaces)]

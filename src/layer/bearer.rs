@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode, header, request, response};
 
 use super::acquire::Acquire;
 use super::api_key::check_header_name;
-use super::guard::{Admission, Existing, Guard, has_header, keep_first};
+use super::guard::{Admission, Existing, Guard, Setting, has_header, keep_first};
 use super::hint::AuthHint;
 use super::overrides::AuthOverride;
 use super::reject::{Challenge, Reason, Refusal};
@@ -268,12 +268,11 @@ impl<T: TokenSource> Authorizer for Bearer<T> {
 
 #[allow(private_interfaces)]
 impl<T> Guarded for Bearer<T> {
-    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
-        change(&mut self.guard);
-    }
-
-    fn set_clock(&mut self, clock: Clock) {
-        self.clock = clock;
+    fn set(&mut self, setting: &Setting) {
+        self.guard.set(setting);
+        if let Setting::Clock(clock) = setting {
+            self.clock = clock.clone();
+        }
     }
 }
 

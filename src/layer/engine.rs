@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::authorizer::Authorizer;
 use super::body::{Passthrough, PreparePayload};
 use super::future::ResponseFuture;
-use super::guard::{Existing, Guard, OutOfScope};
+use super::guard::{Existing, Guard, OutOfScope, Setting};
 use super::inspect::{HeadOnly, Inspect};
 use super::peek::InspectErrors;
 use super::scope::Scope;
@@ -257,15 +257,13 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     ///
     /// The scope still goes by the URI: that is where the connection goes.
     pub fn allow_host_header(mut self) -> Self {
-        self.authorizer_mut()
-            .each_guard(&mut Guard::set_allow_host_header);
+        self.authorizer_mut().set(&Setting::AllowHostHeader);
         self
     }
 
     /// What happens to a credential the request already carries.
     pub fn existing(mut self, existing: Existing) -> Self {
-        self.authorizer_mut()
-            .each_guard(&mut |guard| guard.set_existing(existing));
+        self.authorizer_mut().set(&Setting::Existing(existing));
         self
     }
 
@@ -273,13 +271,13 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
     /// credential, or it is an error.
     pub fn out_of_scope(mut self, out_of_scope: OutOfScope) -> Self {
         self.authorizer_mut()
-            .each_guard(&mut |guard| guard.set_out_of_scope(out_of_scope));
+            .set(&Setting::OutOfScope(out_of_scope));
         self
     }
 
     /// The clock for signatures and expiries. A `Cached` source has a clock of its own.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.authorizer_mut().set_clock(clock.into());
+        self.authorizer_mut().set(&Setting::Clock(clock.into()));
         self
     }
 }
@@ -288,9 +286,7 @@ impl<A: Guarded, P, I> AuthorizeLayer<A, P, I> {
 #[allow(private_interfaces)]
 pub trait Guarded {
     #[doc(hidden)]
-    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard));
-    #[doc(hidden)]
-    fn set_clock(&mut self, clock: Clock);
+    fn set(&mut self, setting: &Setting);
 }
 
 /// A scheme with one guard, whose scope can be changed.

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, header, request};
 
 use super::overrides::AuthOverride;
 use super::scope::{Reach, Scope};
+use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::origin::{Target, no_origin, parse_origin, port_of};
 
@@ -83,6 +84,22 @@ pub enum OutOfScope {
     Reject,
 }
 
+/// A setting that every scheme of this crate takes. A value and no method, so that a scheme which is made
+/// anew, of another configuration, can be given it again.
+#[derive(Clone)]
+pub(crate) enum Setting {
+    AllowHostHeader,
+    Existing(Existing),
+    OutOfScope(OutOfScope),
+    Clock(Clock),
+    /// The date of servers on loopback corrects the clock, too.
+    #[cfg(feature = "sigv4")]
+    HeedLoopbackDate,
+    /// No server's date corrects the clock.
+    #[cfg(feature = "sigv4")]
+    IgnoreDate,
+}
+
 /// What the guard decided.
 pub(crate) enum Admission {
     /// No credential for this request.
@@ -141,16 +158,16 @@ impl Guard {
         self.out_of_scope == OutOfScope::Reject
     }
 
-    pub(crate) fn set_existing(&mut self, existing: Existing) {
-        self.existing = existing;
-    }
-
-    pub(crate) fn set_out_of_scope(&mut self, out_of_scope: OutOfScope) {
-        self.out_of_scope = out_of_scope;
-    }
-
-    pub(crate) fn set_allow_host_header(&mut self) {
-        self.allow_host_header = true;
+    /// Heeds what is a guard's of the settings.
+    pub(crate) fn set(&mut self, setting: &Setting) {
+        match setting {
+            Setting::AllowHostHeader => self.allow_host_header = true,
+            Setting::Existing(existing) => self.existing = *existing,
+            Setting::OutOfScope(out_of_scope) => self.out_of_scope = *out_of_scope,
+            Setting::Clock(_) => {}
+            #[cfg(feature = "sigv4")]
+            Setting::HeedLoopbackDate | Setting::IgnoreDate => {}
+        }
     }
 
     pub(crate) fn set_scope(&mut self, scope: Scope) -> Result<(), AuthError> {

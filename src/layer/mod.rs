@@ -42,8 +42,10 @@ pub use overrides::AuthOverride;
 pub use peek::{InspectErrors, PeekBody, PeekFuture};
 pub use scope::Scope;
 #[cfg(feature = "sigv4")]
-pub use sigv4::{SigV4, SigV4Layer, SigV4Plan};
+pub use sigv4::{SigV4, SigV4Layer, SigV4Plan, Signs};
 
 pub(crate) use engine::Shared;
 #[cfg(feature = "amplify")]
-pub(crate) use guard::{Admission, Guard};
+pub(crate) use guard::{Admission, Guard, Setting};
+#[cfg(all(feature = "amplify", feature = "sigv4"))]
+pub(crate) use reject::Skews;

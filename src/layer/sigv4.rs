@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{StatusCode, Uri, header, request, response};
 
 use super::acquire::Acquire;
-use super::guard::{Admission, Existing, Guard, Resolved, has_header, keep_first};
+use super::guard::{Admission, Existing, Guard, Resolved, Setting, has_header, keep_first};
 use super::hint::AuthHint;
 use super::overrides::AuthOverride;
 use super::reject::{Attempt, Reason, Refusal, Skew, Skews, skew_that_matters};
@@ -24,7 +24,7 @@ mod layer;
 mod plain_uri;
 mod presigned;
 
-pub use layer::SigV4Layer;
+pub use layer::{SigV4Layer, Signs};
 
 use self::plain_uri::{align_host_header, check_encrypted, with_plain_authority};
 use self::presigned::{
@@ -240,12 +240,10 @@ fn may_refuse(status: StatusCode) -> bool {
 }
 
 impl<C> SigV4<C> {
-    pub(crate) fn ignore_date(&mut self) {
-        self.date = Date::Ignored;
-    }
-
-    pub(crate) fn heed_loopback_date(&mut self) {
-        self.date = Date::Loopback;
+    /// Goes by what was learned of servers' clocks elsewhere, and adds to it.
+    #[cfg(feature = "amplify")]
+    pub(crate) fn share_skews(&mut self, skews: &Skews) {
+        self.skews = skews.clone();
     }
 
     /// Hears that a signature was good, whatever came of the request.
@@ -355,14 +353,18 @@ fn is_loopback(uri: &Uri) -> bool {
 
 #[allow(private_interfaces)]
 impl<C> Guarded for SigV4<C> {
-    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
-        change(&mut self.guard);
-    }
-
-    fn set_clock(&mut self, clock: Clock) {
-        self.clock = clock;
-        // What was learned is about the other one, which clones of the layer go on with.
-        self.skews = Skews::default();
+    fn set(&mut self, setting: &Setting) {
+        self.guard.set(setting);
+        match setting {
+            Setting::Clock(clock) => {
+                self.clock = clock.clone();
+                // What was learned is about the other one, which clones of the layer go on with.
+                self.skews = Skews::default();
+            }
+            Setting::HeedLoopbackDate => self.date = Date::Loopback,
+            Setting::IgnoreDate => self.date = Date::Ignored,
+            _ => {}
+        }
     }
 }
 

@@ -7,12 +7,10 @@ use super::api::{Api, Scheme};
 #[cfg(feature = "sigv4")]
 use super::providers::AwsCredentials;
 use super::providers::Tokens;
-use super::selector::configuration;
+use super::which::configuration;
 use crate::config::ApiConfig;
 use crate::error::{AuthError, AuthErrorKind};
-#[cfg(feature = "cognito")]
-use crate::identity::TokenKind;
-use crate::identity::{TokenSource, TokenStyle};
+use crate::identity::{TokenKind, TokenSource, TokenStyle};
 use crate::layer::{ApiKeyLayer, BearerTokenLayer, Guard, Scope};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
@@ -22,6 +20,9 @@ use crate::suggest;
 #[derive(Clone, Default)]
 pub(super) struct Providers {
     pub(super) api_key: Option<Secret>,
+    /// In place of the configuration's.
+    #[cfg(feature = "cognito")]
+    pub(super) user_pool_token: Option<TokenKind>,
     sources: BTreeMap<AuthorizationMode, Tokens>,
     /// An API with a session of its own takes nothing of another's.
     #[cfg(feature = "cognito")]
@@ -80,18 +81,19 @@ impl Providers {
         self.aws.as_ref()
     }
 
-    fn tokens(&self, mode: AuthorizationMode, api: &ApiConfig) -> Option<&Tokens> {
+    /// What was given for the mode by itself, else what a session has.
+    fn tokens(&self, mode: AuthorizationMode, of_user: TokenKind) -> Option<&Tokens> {
         let given = self.sources.get(&mode);
         #[cfg(feature = "cognito")]
         let given = given.or_else(|| match mode {
-            AuthorizationMode::CognitoUserPools => self.user_token(api.user_pool_token),
+            AuthorizationMode::CognitoUserPools => self.user_token(of_user),
             _ => None,
         });
-        let _ = api;
+        let _ = of_user;
         given
     }
 
-    fn has_session(&self) -> bool {
+    pub(super) fn has_session(&self) -> bool {
         #[cfg(feature = "cognito")]
         return self.has_session;
         #[cfg(not(feature = "cognito"))]
@@ -207,11 +209,12 @@ impl<'a> Builder<'a> {
     }
 
     fn token(&self, mode: AuthorizationMode) -> Result<Scheme, AuthError> {
+        let of_user = self.user_pool_token();
         let source = match mode {
             AuthorizationMode::CognitoUserPools => {
-                self.provided_for_user(|providers| providers.tokens(mode, self.config))
+                self.provided_for_user(|providers| providers.tokens(mode, of_user))
             }
-            _ => self.provided(|providers| providers.tokens(mode, self.config)),
+            _ => self.provided(|providers| providers.tokens(mode, of_user)),
         };
         let source = source.ok_or_else(|| {
             let session = match mode {
@@ -229,6 +232,14 @@ impl<'a> Builder<'a> {
         Ok(Scheme::Token(
             layer.style(TokenStyle::Raw).into_authorizer(),
         ))
+    }
+
+    fn user_pool_token(&self) -> TokenKind {
+        #[cfg(feature = "cognito")]
+        if let Some(kind) = self.own.and_then(|own| own.user_pool_token) {
+            return kind;
+        }
+        self.config.user_pool_token
     }
 
     #[cfg(feature = "sigv4")]

@@ -6,11 +6,16 @@
 
 mod api;
 mod builder;
+mod live;
 mod providers;
 mod routes;
 mod selected;
 mod selector;
+mod which;
 
+#[cfg(feature = "watch")]
+pub use live::ConfigWatch;
+pub use live::{Live, LiveAuthLayer, LivePlan, LiveSelector, LiveStatus};
 #[cfg(feature = "sigv4")]
 pub use providers::AwsCredentials;
 pub use providers::Tokens;

@@ -10,16 +10,13 @@ use std::task::{Context, Poll};
 use http::{Uri, request, response};
 
 use super::api::{Api, Scheme, SchemePlan};
-#[cfg(feature = "sigv4")]
-use super::providers::AwsCredentials;
 use super::providers::Pending;
 use super::routes::{Routes, check_path};
-use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
+use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guarded, Need, Setting, Verdict};
 #[cfg(feature = "sigv4")]
-use crate::layer::SigV4;
-use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guard, Guarded, Need, Verdict};
+use crate::layer::{Signs, Skews};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
@@ -80,6 +77,18 @@ enum Credential {
     Token(Token),
     #[cfg(feature = "sigv4")]
     Iam(SigningCredentials),
+}
+
+impl SelectedCredential {
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Credential::Key, Credential::Key) => true,
+            (Credential::Token(token), Credential::Token(other)) => token.is_alike(other),
+            #[cfg(feature = "sigv4")]
+            (Credential::Iam(credentials), Credential::Iam(other)) => credentials.is_alike(other),
+            _ => false,
+        }
+    }
 }
 
 impl Selected {
@@ -197,12 +206,13 @@ impl Selected {
         ))
     }
 
+    /// Goes by what was learned of servers' clocks elsewhere, and adds to it.
     #[cfg(feature = "sigv4")]
-    pub(super) fn each_signature(&mut self, change: fn(&mut SigV4<AwsCredentials>)) {
+    pub(super) fn share_skews(&mut self, skews: &Skews) {
         let schemes = self.apis.iter_mut().flat_map(|api| &mut api.schemes);
         for scheme in schemes.flatten() {
             if let Scheme::Iam(scheme) = scheme {
-                change(scheme);
+                scheme.share_skews(skews);
             }
         }
     }
@@ -341,15 +351,7 @@ impl Authorizer for Selected {
     }
 
     fn is_same(&self, rejected: &SelectedCredential, acquired: &SelectedCredential) -> bool {
-        match (&rejected.0, &acquired.0) {
-            (Credential::Key, Credential::Key) => true,
-            (Credential::Token(rejected), Credential::Token(acquired)) => {
-                rejected.is_alike(acquired)
-            }
-            #[cfg(feature = "sigv4")]
-            (Credential::Iam(rejected), Credential::Iam(acquired)) => rejected.is_alike(acquired),
-            _ => false,
-        }
+        rejected.is_alike(acquired)
     }
 
     fn reject(&self, plan: &SelectedPlan, credential: &SelectedCredential) {
@@ -389,33 +391,24 @@ impl Future for SelectedAcquire {
 
 #[allow(private_interfaces)]
 impl Guarded for Selected {
-    fn each_guard(&mut self, change: &mut dyn FnMut(&mut Guard)) {
+    fn set(&mut self, setting: &Setting) {
         for api in &mut self.apis {
-            change(&mut api.guard);
+            api.guard.set(setting);
             for scheme in api.schemes.iter_mut().flatten() {
                 match scheme {
                     Scheme::Open => {}
-                    Scheme::Key(scheme) => scheme.each_guard(change),
-                    Scheme::Token(scheme) => scheme.each_guard(change),
+                    Scheme::Key(scheme) => scheme.set(setting),
+                    Scheme::Token(scheme) => scheme.set(setting),
                     #[cfg(feature = "sigv4")]
-                    Scheme::Iam(scheme) => scheme.each_guard(change),
+                    Scheme::Iam(scheme) => scheme.set(setting),
                 }
             }
         }
     }
-
-    fn set_clock(&mut self, clock: Clock) {
-        let schemes = self.apis.iter_mut().flat_map(|api| &mut api.schemes);
-        for scheme in schemes.flatten() {
-            match scheme {
-                Scheme::Open | Scheme::Key(_) => {}
-                Scheme::Token(scheme) => scheme.set_clock(clock.clone()),
-                #[cfg(feature = "sigv4")]
-                Scheme::Iam(scheme) => scheme.set_clock(clock.clone()),
-            }
-        }
-    }
 }
+
+#[cfg(feature = "sigv4")]
+impl Signs for Selected {}
 
 impl fmt::Debug for Selected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::api::Api;
-use super::builder::{Builder, Providers};
+use super::builder::Providers;
 use super::selected::Selected;
-use crate::config::{ApiConfig, ApiKind, Config};
-use crate::error::{AuthError, AuthErrorKind};
+use super::which::Which;
+use crate::config::{ApiKind, Config};
+use crate::error::AuthError;
+#[cfg(doc)]
+use crate::error::AuthErrorKind;
 use crate::identity::TokenSource;
-#[cfg(feature = "sigv4")]
-use crate::layer::SigV4;
 use crate::layer::{AuthorizeLayer, Buffer, HeadOnly};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
-use crate::suggest;
 
 #[cfg(feature = "sigv4")]
 use super::providers::AwsCredentials;
@@ -52,24 +51,6 @@ use super::providers::AwsCredentials;
 /// - Bodies are read only where they must be hashed, in mode `AWS_IAM`; in the others they stream, and
 ///   `retry_rejected` can send them again with [`Buffer::read_ahead`] only.
 pub type ApiAuthLayer<P = Buffer, I = HeadOnly> = AuthorizeLayer<Selected, P, I>;
-
-#[cfg(feature = "sigv4")]
-impl<P, I> AuthorizeLayer<Selected, P, I> {
-    /// Lets servers on loopback correct the clock of signatures as well, which takes https otherwise: for
-    /// tests against local ones.
-    pub fn heed_loopback_date(mut self) -> Self {
-        self.authorizer_mut()
-            .each_signature(SigV4::heed_loopback_date);
-        self
-    }
-
-    /// Signs by the layer's own clock alone, whatever servers say: see
-    /// [`SigV4Layer`](crate::SigV4Layer)'s.
-    pub fn ignore_date(mut self) -> Self {
-        self.authorizer_mut().each_signature(SigV4::ignore_date);
-        self
-    }
-}
 
 /// Makes layers from a [`Config`] and whatever the configuration itself does not hold: token sources,
 /// AWS credentials and sessions.
@@ -118,10 +99,10 @@ impl<P, I> AuthorizeLayer<Selected, P, I> {
 #[derive(Clone)]
 #[must_use = "a selector does nothing until it makes a layer"]
 pub struct AuthSelector {
-    config: Arc<Config>,
-    all: Providers,
+    pub(super) config: Arc<Config>,
+    pub(super) all: Providers,
     /// Those of single APIs.
-    own: BTreeMap<String, Providers>,
+    pub(super) own: BTreeMap<String, Providers>,
 }
 
 impl Config {
@@ -277,10 +258,7 @@ impl AuthSelector {
         api: &str,
         kind: crate::oauth::TokenKind,
     ) -> Result<Self, AuthError> {
-        self.find(api)?;
-        if let Some(api) = Arc::make_mut(&mut self.config).apis.get_mut(api) {
-            api.user_pool_token = kind;
-        }
+        self.own(api)?.user_pool_token = Some(kind);
         Ok(self)
     }
 
@@ -318,7 +296,7 @@ impl AuthSelector {
     /// Those of [`layer`](AuthSelector::layer); [`AuthErrorKind::Configuration`] if there are several
     /// APIs, or none.
     pub fn only_layer(&self) -> Result<ApiAuthLayer, AuthError> {
-        self.only(|_| true, "")
+        self.make(&Which::Only)
     }
 
     /// The layer for the only API of a kind: where a file has a REST API and a GraphQL API.
@@ -327,7 +305,7 @@ impl AuthSelector {
     ///
     /// As [`only_layer`](AuthSelector::only_layer).
     pub fn only_layer_of(&self, kind: ApiKind) -> Result<ApiAuthLayer, AuthError> {
-        self.only(|api| api.kind == kind, kind.as_str())
+        self.make(&Which::OnlyOf(kind))
     }
 
     /// One layer for all APIs: it finds a request's API by its URL, or by its
@@ -341,7 +319,7 @@ impl AuthSelector {
     /// Those of [`layer`](AuthSelector::layer), for any of the APIs;
     /// [`AuthErrorKind::Configuration`] if two have the same endpoint, or if there is no API at all.
     pub fn layer_for_all(&self) -> Result<ApiAuthLayer, AuthError> {
-        self.layer_for(self.config.apis.keys())
+        self.make(&Which::All)
     }
 
     /// As [`layer_for_all`](AuthSelector::layer_for_all), for some of the APIs: where a file has more
@@ -354,57 +332,12 @@ impl AuthSelector {
         &self,
         apis: impl IntoIterator<Item = N>,
     ) -> Result<ApiAuthLayer, AuthError> {
-        let (mut built, mut errors) = (Vec::new(), Vec::new());
-        for name in apis {
-            let name = name.as_ref();
-            if built.iter().any(|api: &Api| api.name == name) {
-                continue;
-            }
-            match self.build(name) {
-                Ok(api) => built.push(api),
-                Err(error) => errors.push(error),
-            }
-        }
-        // All at once, so that they can be mended at once.
-        if let Some(error) = joined(errors) {
-            return Err(error);
-        }
-        let apis = built;
-        if apis.is_empty() {
-            return Err(configuration(match self.config.apis.is_empty() {
-                true => "the configuration has no APIs",
-                false => "no API is named that the layer could be for",
-            }));
-        }
-        let selected = Selected::new(apis)?;
+        self.make(&Which::named(apis))
+    }
+
+    fn make(&self, which: &Which) -> Result<ApiAuthLayer, AuthError> {
+        let selected = self.select(which)?;
         Ok(AuthorizeLayer::from_parts(selected, Buffer::default()))
-    }
-
-    fn only(
-        &self,
-        wanted: impl Fn(&ApiConfig) -> bool,
-        kind: &str,
-    ) -> Result<ApiAuthLayer, AuthError> {
-        let mut names = self.config.apis.iter().filter(|(_, api)| wanted(api));
-        let space = if kind.is_empty() { "" } else { " " };
-        match (names.next(), names.next()) {
-            (Some((name, _)), None) => self.layer(name),
-            (None, _) => Err(configuration(format!(
-                "the configuration has no {kind}{space}APIs"
-            ))),
-            (Some(_), Some(_)) => Err(configuration(format!(
-                "the configuration has several {kind}{space}APIs: name one of {}",
-                self.names(wanted)
-            ))),
-        }
-    }
-
-    fn names(&self, wanted: impl Fn(&ApiConfig) -> bool) -> String {
-        let apis = self.config.apis.iter();
-        suggest::list(
-            apis.filter(|(_, api)| wanted(api))
-                .map(|(name, _)| name.as_str()),
-        )
     }
 
     /// The providers of one API.
@@ -412,43 +345,6 @@ impl AuthSelector {
         self.find(api)?;
         Ok(self.own.entry(api.to_owned()).or_default())
     }
-
-    fn find(&self, name: &str) -> Result<&ApiConfig, AuthError> {
-        self.config.apis.get(name).ok_or_else(|| {
-            let names = self.config.apis.keys().map(String::as_str);
-            configuration(match suggest::nearest(name, names) {
-                _ if self.config.apis.is_empty() => {
-                    format!("there is no API `{name}`: the configuration has none")
-                }
-                Some(near) => format!("there is no API `{name}`: did you mean `{near}`?"),
-                None => format!(
-                    "there is no API `{name}`: there are {}",
-                    self.names(|_| true)
-                ),
-            })
-        })
-    }
-
-    fn build(&self, name: &str) -> Result<Api, AuthError> {
-        let config = self.find(name)?;
-        Builder::new(name, config, self.own.get(name), &self.all)?.build()
-    }
-}
-
-/// One error of several.
-fn joined(errors: Vec<AuthError>) -> Option<AuthError> {
-    match &errors[..] {
-        [] => None,
-        [error] => Some(error.clone()),
-        [first, ..] => {
-            let messages: Vec<_> = errors.iter().map(AuthError::to_string).collect();
-            Some(AuthError::new(first.kind(), messages.join("; ")))
-        }
-    }
-}
-
-pub(super) fn configuration(message: impl Into<std::borrow::Cow<'static, str>>) -> AuthError {
-    AuthError::new(AuthErrorKind::Configuration, message)
 }
 
 impl fmt::Debug for AuthSelector {

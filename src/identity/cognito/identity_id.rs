@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::AuthError;
-use crate::identity::lock::lock;
 use crate::identity::oauth::{RefreshTokenStore, store_failed};
+use crate::lock::lock;
 use crate::secret::Secret;
 
 /// The identity that was last in use, in memory and in a store: one text, `<owner> <id>`. It is of use to its owner

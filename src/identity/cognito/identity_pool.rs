@@ -13,10 +13,10 @@ use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
 use crate::identity::cache::CacheRef;
-use crate::identity::lock::lock;
 use crate::identity::oauth::{RefreshTokenStore, key};
 use crate::identity::source::TokenSource;
 use crate::identity::transport::Transport;
+use crate::lock::lock;
 use crate::sigv4::SigningCredentials;
 use crate::standing::Standing;
 

@@ -10,9 +10,9 @@ use super::error::{Asked, CognitoError};
 use super::identity_pool::IdentityPool;
 use super::logins::{Logins, Voucher, fingerprint, owner};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::identity::lock::lock;
 use crate::identity::oauth::Text;
 use crate::identity::transport::Reply;
+use crate::lock::lock;
 use crate::standing::Standing;
 
 /// Real ones have 55 characters or so.

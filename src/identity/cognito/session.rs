@@ -13,11 +13,11 @@ use super::user_pool::UserPool;
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Cached;
-use crate::identity::lock::lock;
 use crate::identity::oauth::{
     Keeper, MemoryStore, Pair, RefreshTokenStore, TokenKind, Tokens, key,
 };
 use crate::identity::token::Token;
+use crate::lock::lock;
 use crate::sigv4::SigningCredentials;
 
 /// Whether somebody is signed in, and what requests are sent as: the user's tokens, and the AWS credentials of the

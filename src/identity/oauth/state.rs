@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::clock::{Moment, Monotonic};
 use crate::error::AuthError;
 use crate::identity::cache::CacheRef;
-use crate::identity::lock::lock;
 use crate::identity::token::Token;
 use crate::identity::token_kind::TokenKind;
+use crate::lock::lock;
 use crate::secret::Secret;
 
 /// What all clones with the same settings share.

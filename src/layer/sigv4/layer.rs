@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::error::AuthError;
 use crate::identity::{CredentialsSource, IntoCredentialsSource};
 use crate::layer::body::Buffer;
-use crate::layer::guard::Guard;
+use crate::layer::guard::{Guard, Setting};
 use crate::layer::reject::Skews;
 use crate::layer::scope::Scope;
-use crate::layer::{AuthorizeLayer, HeadOnly};
+use crate::layer::{AuthorizeLayer, Guarded, HeadOnly};
 #[cfg(feature = "cache")]
 use crate::sigv4::SigningCredentials;
 use crate::sigv4::{Signer, SigningOptions, SigningScope};
@@ -134,23 +134,6 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
         self
     }
 
-    /// Lets servers on loopback correct the clock as well, which takes https otherwise: for tests against
-    /// local ones, whose `Date` nobody else can change on its way.
-    pub fn heed_loopback_date(mut self) -> Self {
-        self.authorizer_mut().heed_loopback_date();
-        self
-    }
-
-    /// Goes by its own clock alone, whatever servers say.
-    ///
-    /// Otherwise a server over https that refuses a signature can move the time of later ones for its own
-    /// origin, by a day at most. Whoever ends TLS in front of the service could collect signatures so that
-    /// are good for another day.
-    pub fn ignore_date(mut self) -> Self {
-        self.authorizer_mut().ignore_date();
-        self
-    }
-
     /// Does not sign the body, so that it streams: `UNSIGNED-PAYLOAD`.
     ///
     /// TLS is all that protects the body then, so plain http is refused except to loopback. S3
@@ -161,3 +144,28 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
         self
     }
 }
+
+/// Settings of the layers that sign: [`SigV4Layer`], and those of a configuration.
+impl<A: Signs, P, I> AuthorizeLayer<A, P, I> {
+    /// Lets servers on loopback correct the clock as well, which takes https otherwise: for tests against
+    /// local ones, whose `Date` nobody else can change on its way.
+    pub fn heed_loopback_date(mut self) -> Self {
+        self.authorizer_mut().set(&Setting::HeedLoopbackDate);
+        self
+    }
+
+    /// Goes by its own clock alone, whatever servers say.
+    ///
+    /// Otherwise a server over https that refuses a signature can move the time of later ones for its own
+    /// origin, by a day at most. Whoever ends TLS in front of the service could collect signatures so that
+    /// are good for another day.
+    pub fn ignore_date(mut self) -> Self {
+        self.authorizer_mut().set(&Setting::IgnoreDate);
+        self
+    }
+}
+
+/// A scheme that signs, by a clock that servers can correct.
+pub trait Signs: Guarded {}
+
+impl<C> Signs for SigV4<C> {}
