@@ -23,8 +23,8 @@ use http_body_util::Full;
 use tower::{Layer, Service};
 use tower_client_auth::sigv4::{Signer, SigningCredentials, SigningOptions, SigningScope};
 use tower_client_auth::{
-    ApiAuthLayer, ApiConfig, ApiKeyLayer, AuthorizationMode, BearerTokenLayer, Cached, Config,
-    Passthrough, PayloadHash, SigV4Layer, Token,
+    ApiAuthLayer, ApiConfig, ApiKeyLayer, AuthSelector, AuthorizationMode, BearerTokenLayer,
+    Cached, Config, LiveAuthLayer, Passthrough, PayloadHash, SigV4Layer, Token,
 };
 use tower_http::auth::AddAuthorizationLayer;
 use tower_http::set_header::SetRequestHeaderLayer;
@@ -186,6 +186,14 @@ fn contestants(runtime: &tokio::runtime::Runtime) -> Vec<Contestant> {
             selected(AuthorizationMode::AwsIam, &[]).layer(Noop),
         ),
         contestant(
+            "LiveAuthLayer, API_KEY",
+            live(AuthorizationMode::ApiKey).layer(Noop),
+        ),
+        contestant(
+            "LiveAuthLayer, AWS_IAM",
+            live(AuthorizationMode::AwsIam).layer(Noop),
+        ),
+        contestant(
             "one of 100 hosts",
             selected(
                 AuthorizationMode::ApiKey,
@@ -206,6 +214,17 @@ fn contestants(runtime: &tokio::runtime::Runtime) -> Vec<Contestant> {
 
 /// A selector's layer in a mode, alone or beside other APIs.
 fn selected(mode: AuthorizationMode, others: &[String]) -> ApiAuthLayer {
+    let selector = selector(mode, others);
+    selector.layer_for_all().expect("a layer")
+}
+
+/// The same layer, of a configuration that can be replaced.
+fn live(mode: AuthorizationMode) -> LiveAuthLayer {
+    let live = selector(mode, &[]).live();
+    live.layer_for_all().expect("a layer")
+}
+
+fn selector(mode: AuthorizationMode, others: &[String]) -> AuthSelector {
     let mut config = Config::default();
     let endpoints = others
         .iter()
@@ -229,8 +248,7 @@ fn selected(mode: AuthorizationMode, others: &[String]) -> ApiAuthLayer {
                 "bench",
             ))
         })
-        .and_then(|selector| selector.layer_for_all())
-        .expect("a layer")
+        .expect("a selector")
 }
 
 /// As many as make a hundred APIs with one more.
@@ -239,7 +257,7 @@ fn others(endpoint: impl Fn(usize) -> String) -> Vec<String> {
 }
 
 /// Ours, the peer it is measured against, and the most it may cost in relation to it.
-const PAIRS: [(&str, &str, Option<f64>); 7] = [
+const PAIRS: [(&str, &str, Option<f64>); 9] = [
     ("ApiKeyLayer", "SetRequestHeaderLayer", Some(1.3)),
     ("BearerTokenLayer", "AddAuthorizationLayer", Some(2.2)),
     (
@@ -255,6 +273,8 @@ const PAIRS: [(&str, &str, Option<f64>); 7] = [
         Some(1.35),
     ),
     ("ApiAuthLayer, AWS_IAM", "SigV4Layer", Some(1.35)),
+    ("LiveAuthLayer, API_KEY", "ApiAuthLayer, API_KEY", None),
+    ("LiveAuthLayer, AWS_IAM", "ApiAuthLayer, AWS_IAM", None),
 ];
 
 /// What is added to what, and the most it may add, in nanoseconds.

@@ -87,7 +87,7 @@
 //!
 //! | what | when | [`AuthErrorKind`] |
 //! |---|---|---|
-//! | a configuration file that cannot be read or used; an API whose mode takes what is not there | it is read; the layer is built | [`Configuration`](AuthErrorKind::Configuration) |
+//! | a configuration file that cannot be read or used; an API whose mode takes what is not there | it is read; the layer is built; [`LiveSelector::replace`] | [`Configuration`](AuthErrorKind::Configuration) |
 //! | an empty region or service; a scope that is no origin | the layer is built | [`Configuration`](AuthErrorKind::Configuration) |
 //! | an empty API key, AWS credentials with a newline | the layer is built | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |
 //! | a token with control characters | in [`Token::new`]; from a source, at the request | [`MalformedCredential`](AuthErrorKind::MalformedCredential) |

@@ -13,8 +13,8 @@ use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_client_auth::{
-    AuthBody, AuthHint, BearerTokenLayer, BoxError, Buffer, Cached, Clock, CloneBody, SigV4Layer,
-    Token,
+    AuthBody, AuthHint, BearerTokenLayer, BoxError, Buffer, Cached, Clock, CloneBody, Config,
+    SigV4Layer, Token,
 };
 use tracing::Instrument as _;
 
@@ -315,4 +315,43 @@ async fn what_is_due_for_renewal_and_served_is_counted() {
         tokio::task::yield_now().await;
     }
     assert_eq!(stale(), 10);
+}
+
+#[test]
+fn replaced_and_refused_configurations_are_seen() {
+    let log = Log::default();
+    let _log = log.start(tracing::Level::INFO);
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    let config = |mode: &str| -> Config {
+        let text = format!(
+            r#"{{"apis": {{"catalog": {{"endpoint": "{ORIGIN}", "mode": "{mode}", "api_key": "{CANARY}"}} }} }}"#
+        );
+        text.parse().expect("a configuration")
+    };
+    let live = config("API_KEY").selector().live();
+    let layer = live.layer_for_all().expect("a layer");
+    live.replace(config("API_KEY")).expect("a good one");
+    live.replace(config("AWS_IAM"))
+        .expect_err("no AWS credentials");
+    live.replace(config("API_KEY")).expect("a good one");
+
+    let numbers = numbers(&snapshotter);
+    let replaced = "config_replacements_total{outcome=replaced}";
+    assert_eq!(count(&numbers, replaced), 2);
+    let refused = "config_replacements_total{outcome=refused}";
+    assert_eq!(count(&numbers, refused), 1);
+    let line = log.line("a new configuration was refused");
+    assert!(line.contains("WARN") && line.contains("has mode `AWS_IAM`"));
+    assert!(
+        log.line("generation=2")
+            .contains("the configuration was replaced")
+    );
+    assert!(log.line("generation=3").contains("INFO"));
+    let printed = format!("{live:?} {layer:?} {:?}", live.status());
+    assert!(printed.contains("catalog"), "{printed}");
+    for text in [printed, log.lines().concat()] {
+        assert!(!text.contains(CANARY), "{text}");
+    }
 }
