@@ -91,8 +91,9 @@
 //!
 //! # How this differs
 //!
-//! - [`CorsLayer::permissive`] sends `Access-Control-Allow-Headers: *`. That covers every header but
-//!   `authorization`, which has to be [named], and lets any page of anybody call.
+//! - [`CorsLayer::permissive`] sends `Access-Control-Allow-Headers: *`. That stands for every header but
+//!   `authorization`, which has to be [named]: Firefox holds to it, Chromium only warns so far. And any page
+//!   of anybody may call.
 //! - [`CorsLayer::very_permissive`] allows what it is asked for, from any origin, *with* cookies: every page
 //!   that a user opens can act as the user.
 //! - [API Gateway]'s "Enable CORS" suggests the same five headers, and `*` for the origin. It makes an
@@ -202,8 +203,8 @@ fn parse_header(position: usize, name: &str) -> Result<HeaderName, AuthError> {
     if name == "*" {
         return Err(AuthError::new(
             AuthErrorKind::Configuration,
-            "the header `*` would let `authorization` pass in no browser, and everything else in all: \
-             name the headers",
+            "the header `*` stands for everything but `authorization`, says the Fetch standard: name the \
+             headers",
         ));
     }
     // The text is left out, as of anything that may be in the wrong place.

@@ -94,7 +94,11 @@ fn is_scheme(text: &str) -> bool {
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), Advice> {
     // The colons of an IPv6 literal stand in brackets.
-    let name_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let name_end = match (authority.starts_with('['), authority.find(']')) {
+        (true, Some(at)) => at + 1,
+        (true, None) => return Err(NOT_V6.into()),
+        (false, _) => 0,
+    };
     let Some(colon) = authority[name_end..].find(':').map(|at| at + name_end) else {
         return Ok((authority, None));
     };
@@ -113,7 +117,7 @@ fn parse_host(host: &str) -> Result<String, Advice> {
         let address = literal.strip_suffix(']').and_then(|text| text.parse().ok());
         return address
             .map(|address| format!("[{}]", v6(address)))
-            .ok_or_else(|| "what stands in brackets is not an IPv6 address".into());
+            .ok_or_else(|| NOT_V6.into());
     }
     let name = checked_name(host)?.to_ascii_lowercase();
     let last = name.trim_end_matches('.').rsplit('.').next();
@@ -167,6 +171,9 @@ const NO_SCHEME: &str = "it has no scheme: write `https://app.example.com` rathe
 const NULL: &str = "`null` is what browsers send for files, `data:` URLs and sandboxed frames, whoever \
                     wrote them: serve the page from an origin of its own, `http://localhost:3000` while \
                     developing, and name that";
+
+const NOT_V6: &str =
+    "what stands in brackets is not an IPv6 address, as in `https://[2001:db8::1]`";
 
 const PUNYCODE: &str = "browsers send names beyond ASCII in punycode: write \
                         `https://xn--mnchen-3ya.example` for `https://münchen.example`";
