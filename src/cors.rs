@@ -85,7 +85,7 @@
 //! script sets is a header like any other. With `.allow_credentials(true)` cookies are let in, and forged
 //! requests with them; it cannot be joined to `*`, and tower-http panics when such a layer is put on.
 //!
-//! **CORS protects users of browsers, not APIs.** Whoever is no browser sends what he likes; and a browser
+//! **CORS protects users of browsers, not APIs.** What is no browser sends what it likes; and a browser
 //! sends a `GET`, or a `POST` of a form, without asking: another origin's page cannot read the answer, but
 //! your service has done the work. Check credentials as if this layer were not there.
 //!

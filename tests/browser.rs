@@ -107,6 +107,10 @@ impl Figures {
         assert_eq!(asked.len(), case.preflights, "{name}: {arrived:?}");
         assert!(asked.iter().all(|a| !a.has_credential), "{name}: {asked:?}");
         assert!(asked.iter().all(|a| !a.was_handled), "{name}: {asked:?}");
+        // Inside of the check, the layer is not asked.
+        let inside = case.path.starts_with("/inside-");
+        let is_right = |a: &&Arrival| a.status.is_success() != inside;
+        assert!(asked.iter().all(is_right), "{name}: {asked:?}");
         let handled = sent.iter().filter(|a| a.was_handled).count();
         let (expected_sent, expected_handled) = match case.end {
             End::Answer | End::Unreadable => (times, times),

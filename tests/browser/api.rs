@@ -141,6 +141,8 @@ pub(super) struct Arrival {
     pub(super) is_preflight: bool,
     pub(super) has_credential: bool,
     pub(super) was_handled: bool,
+    /// What was answered.
+    pub(super) status: StatusCode,
 }
 
 /// All that came, in order.
@@ -166,6 +168,7 @@ async fn record(log: Log, request: Request, next: Next) -> Response {
     let mut arrival = Arrival::of(request.method(), request.uri().path(), request.headers());
     let response = next.run(request).await;
     arrival.was_handled = response.extensions().get::<Handled>().is_some();
+    arrival.status = response.status();
     log.lock().push(arrival);
     response
 }
@@ -181,6 +184,7 @@ impl Arrival {
                 .iter()
                 .any(|name| headers.contains_key(*name)),
             was_handled: false,
+            status: StatusCode::OK,
         }
     }
 }
