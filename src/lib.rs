@@ -115,6 +115,7 @@
 //! | `hyper-client` | | `Transport::hyper()`: hyper-util's client with rustls; brings `oauth` |
 //! | `schemars` | | `JsonSchema` for the types of a configuration |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
+//! | `cors` | | [`cors`]: the other side, a CORS layer for servers that pages call with these credentials |
 //! | `tracing` | | events and spans, without secrets: refreshes, rejections, refusals, requests out of scope |
 //! | `metrics` | | the same as numbers, through the facade `metrics`: see [`guide::observability`] |
 //! | `test-util` | | [`ManualClock`]; lives are then counted by tokio's clock, which tests can pause |
@@ -127,6 +128,8 @@
 mod clock;
 #[cfg(feature = "amplify")]
 pub mod config;
+#[cfg(feature = "cors")]
+pub mod cors;
 mod error;
 pub mod guide;
 #[cfg(feature = "sigv4")]

@@ -64,6 +64,9 @@ mod on_the_wire;
 mod selected_servers;
 mod servers;
 
+// The other side, as a browser meets it.
+mod browser;
+
 // What newcomers copy from, and the check of signatures that it shares with these tests.
 mod examples;
 #[allow(dead_code, reason = "a part of it is for the examples")]

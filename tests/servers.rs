@@ -8,9 +8,13 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+mod supervised;
+
+pub(crate) use supervised::Supervised;
 
 const SKIP: &str = "TOWER_CLIENT_AUTH_SKIP_SERVERS";
 const REQUIREMENTS: &str = include_str!("servers/requirements.txt");
@@ -83,10 +87,10 @@ pub(crate) fn node_modules() -> &'static Path {
     })
 }
 
-/// A server, and with it its supervisor, which ends when this is dropped or this process is gone.
+/// A server, which ends when this is dropped or this process is gone.
 pub(crate) struct Server {
     pub(crate) port: u16,
-    supervisor: Child,
+    process: Supervised,
 }
 
 impl Server {
@@ -99,7 +103,7 @@ impl Server {
             logs.push_str(&format!(" {}", log(port).display()));
             let mut server = Self {
                 port,
-                supervisor: supervise(&command(port), &log(port)),
+                process: Supervised::start(&command(port), &log(port)),
             };
             if server.comes_up(&is_up) {
                 return server;
@@ -128,7 +132,7 @@ impl Server {
 
     fn comes_up(&mut self, is_up: impl Fn(u16) -> bool) -> bool {
         for _ in 0..600 {
-            if self.supervisor.try_wait().expect("a child").is_some() {
+            if self.process.has_ended() {
                 return false;
             }
             if is_up(self.port) {
@@ -140,38 +144,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Closes the pipe the supervisor listens to.
-        drop(self.supervisor.stdin.take());
-        let _ = self.supervisor.wait();
-    }
-}
-
 /// Where a server's output goes.
 fn log(port: u16) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("server-{port}.log"))
-}
-
-fn supervise(command: &Command, log: &Path) -> Child {
-    let supervisor = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/supervise.py");
-    let mut supervised = Command::new("python3");
-    supervised
-        .arg(supervisor)
-        .arg(command.get_program())
-        .args(command.get_args())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(File::create(log).map_or(Stdio::null(), Stdio::from));
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => supervised.env(name, value),
-            None => supervised.env_remove(name),
-        };
-    }
-    supervised.spawn().unwrap_or_else(|error| {
-        panic!("python3 cannot be started ({error}): install it, or set {SKIP}=1")
-    })
 }
 
 fn free_port() -> u16 {
@@ -249,7 +224,7 @@ fn holds_a_server() {
         command.args(["--directory", env!("CARGO_TARGET_TMPDIR")]);
         command
     });
-    println!("holding {} {}", server.port, server.supervisor.id());
+    println!("holding {} {}", server.port, server.process.id());
     std::thread::sleep(Duration::from_secs(60));
 }
 
