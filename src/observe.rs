@@ -90,7 +90,7 @@ pub(crate) fn configuration_replaced(generation: u64) {
     #[cfg(feature = "tracing")]
     tracing::info!(generation, "the configuration was replaced");
     #[cfg(feature = "metrics")]
-    count_replacement("replaced");
+    count_replacement("replaced", false);
 }
 
 /// A configuration cannot be used, or not even be read.
@@ -99,7 +99,7 @@ pub(crate) fn configuration_refused(error: &AuthError) {
     #[cfg(feature = "tracing")]
     tracing::warn!(%error, "a new configuration was refused, and the one before stays in use");
     #[cfg(feature = "metrics")]
-    count_replacement("refused");
+    count_replacement("refused", true);
 }
 
 /// The operating system will not tell of changes.
@@ -107,14 +107,22 @@ pub(crate) fn configuration_refused(error: &AuthError) {
 pub(crate) fn not_watching() {
     #[cfg(feature = "tracing")]
     tracing::warn!(
-        "the configuration file is read every 2 s, since changes of files cannot be watched here"
+        "the configuration file is read every 2 s: it is gone, or changes cannot be watched where it is"
     );
 }
 
 #[cfg(all(feature = "amplify", feature = "metrics"))]
-fn count_replacement(outcome: &'static str) {
+fn count_replacement(outcome: &'static str, is_refused: bool) {
     metrics::counter!("tower_client_auth_config_replacements_total", "outcome" => outcome)
         .increment(1);
+    metrics::gauge!("tower_client_auth_config_refused").set(f64::from(u8::from(is_refused)));
+}
+
+/// A program's listener was told of a configuration, and panicked.
+#[cfg(feature = "amplify")]
+pub(crate) fn listener_panicked() {
+    #[cfg(feature = "tracing")]
+    tracing::error!("a listener of `LiveSelector::on_replace` panicked");
 }
 
 /// A new refresh token is in memory only.

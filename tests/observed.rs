@@ -342,6 +342,8 @@ fn replaced_and_refused_configurations_are_seen() {
     assert_eq!(count(&numbers, replaced), 2);
     let refused = "config_replacements_total{outcome=refused}";
     assert_eq!(count(&numbers, refused), 1);
+    let refused = numbers.get("tower_client_auth_config_refused{}");
+    assert_eq!(refused, Some(&DebugValue::Gauge(0.0.into())));
     let line = log.line("a new configuration was refused");
     assert!(line.contains("WARN") && line.contains("has mode `AWS_IAM`"));
     assert!(

@@ -47,5 +47,3 @@ pub use sigv4::{SigV4, SigV4Layer, SigV4Plan, Signs};
 pub(crate) use engine::Shared;
 #[cfg(feature = "amplify")]
 pub(crate) use guard::{Admission, Guard, Setting};
-#[cfg(all(feature = "amplify", feature = "sigv4"))]
-pub(crate) use reject::Skews;

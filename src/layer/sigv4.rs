@@ -240,10 +240,10 @@ fn may_refuse(status: StatusCode) -> bool {
 }
 
 impl<C> SigV4<C> {
-    /// Goes by what was learned of servers' clocks elsewhere, and adds to it.
+    /// Goes by what another has learned of servers' clocks, and adds to it.
     #[cfg(feature = "amplify")]
-    pub(crate) fn share_skews(&mut self, skews: &Skews) {
-        self.skews = skews.clone();
+    pub(crate) fn learn_from(&mut self, other: &Self) {
+        self.skews = other.skews.clone();
     }
 
     /// Hears that a signature was good, whatever came of the request.

@@ -58,6 +58,18 @@ impl Api {
         }
     }
 
+    /// Goes by what another has learned of servers' clocks.
+    pub(super) fn learn_from(&mut self, other: &Self) {
+        #[cfg(feature = "sigv4")]
+        for (scheme, other) in self.schemes.iter_mut().zip(&other.schemes) {
+            if let (Ok(Scheme::Iam(scheme)), Ok(Scheme::Iam(other))) = (scheme, other) {
+                scheme.learn_from(other);
+            }
+        }
+        #[cfg(not(feature = "sigv4"))]
+        let _ = other;
+    }
+
     /// The mode for a request: its own, or the API's.
     #[inline]
     pub(super) fn mode_of(&self, head: &request::Parts) -> AuthorizationMode {

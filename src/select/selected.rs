@@ -14,9 +14,9 @@ use super::providers::Pending;
 use super::routes::{Routes, check_path};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
-use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guarded, Need, Setting, Verdict};
 #[cfg(feature = "sigv4")]
-use crate::layer::{Signs, Skews};
+use crate::layer::Signs;
+use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guarded, Need, Setting, Verdict};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
@@ -206,13 +206,12 @@ impl Selected {
         ))
     }
 
-    /// Goes by what was learned of servers' clocks elsewhere, and adds to it.
-    #[cfg(feature = "sigv4")]
-    pub(super) fn share_skews(&mut self, skews: &Skews) {
-        let schemes = self.apis.iter_mut().flat_map(|api| &mut api.schemes);
-        for scheme in schemes.flatten() {
-            if let Scheme::Iam(scheme) = scheme {
-                scheme.share_skews(skews);
+    /// Goes by what another, of the same settings, has learned of servers' clocks for APIs of the same names.
+    pub(super) fn learn_from(&mut self, other: &Self) {
+        for api in &mut self.apis {
+            let before = other.apis.iter().find(|before| before.name == api.name);
+            if let Some(before) = before {
+                api.learn_from(before);
             }
         }
     }

@@ -245,6 +245,67 @@ async fn a_refusal_says_why_and_changes_nothing() {
     assert_eq!(told[3], "3");
 }
 
+/// Under another name it would get what was given for all APIs, of another identity perhaps.
+#[tokio::test]
+async fn what_was_given_for_an_api_is_not_given_up() {
+    let partner = || async { Ok("Bearer of-the-partner") };
+    let live = selector()
+        .tokens_for("partners", AuthorizationMode::OpenIdConnect, partner)
+        .expect("there is such an API")
+        .live();
+    let all = live.layer_for_all().expect("a layer");
+    let renamed = numbered(2).replace("\"partners\"", "\"partner\"");
+    let error = refusal(live.replace(renamed.parse().expect("a configuration")));
+    assert_eq!(error, "there is no API `partners`: did you mean `partner`?");
+    let seen = send(&all, request("partners")).await.expect("sent");
+    assert_eq!(seen.one("authorization"), "Bearer of-the-partner");
+    live.replace(config(2)).expect("a good one");
+    let seen = send(&all, request("partners")).await.expect("sent");
+    assert_eq!(seen.one("authorization"), "Bearer of-the-partner");
+}
+
+/// Also by a listener that makes one, and by several threads at once.
+#[test]
+fn replacements_are_told_in_their_order() {
+    const THREADS: usize = 4;
+    const EACH: usize = 200;
+    let live = live();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..2 {
+        let (heard, replacing) = (Arc::clone(&told), live.clone());
+        live.on_replace(move |outcome| {
+            let config = outcome.expect("good ones");
+            let mut heard = heard.lock().expect("no panic");
+            heard.push(config.apis["catalog"].endpoint.to_string());
+            let is_first = heard.len() == 1;
+            drop(heard);
+            if is_first {
+                replacing.replace(self::config(1)).expect("a good one");
+            }
+        });
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let live = &live;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let number = 2 + thread * EACH + number;
+                    live.replace(config(number)).expect("a good one");
+                }
+            });
+        }
+    });
+    let told = told.lock().expect("no panic");
+    // Each by both, one after the other, and the last one is in use.
+    assert_eq!(told.len(), 2 * (THREADS * EACH + 1));
+    for both in told.chunks(2) {
+        assert_eq!(both[0], both[1]);
+    }
+    let last = live.config().apis["catalog"].endpoint.to_string();
+    assert_eq!(told.last(), Some(&last));
+    assert_eq!(live.status().generation as usize, THREADS * EACH + 2);
+}
+
 /// Whoever made a layer and dropped it does not care any more.
 #[tokio::test]
 async fn a_layer_that_is_gone_refuses_nothing() {
@@ -302,6 +363,11 @@ fn other_pools_take_another_session() {
         );
         text.parse().expect("a configuration")
     };
+    let without_pools = || -> Config {
+        let api = r#"{"mode": "NONE", "endpoint": "https://api.example.com"}"#;
+        let text = format!(r#"{{"apis": {{"profile": {api}}} }}"#);
+        text.parse().expect("a configuration")
+    };
     let first = with_pool("client-1");
     let transport = tower_client_auth::Transport::hyper().expect("a client");
     let session = first.session(transport).expect("a session");
@@ -310,7 +376,15 @@ fn other_pools_take_another_session() {
     live.replace(with_pool("client-1")).expect("the same pool");
     let error = refusal(live.replace(with_pool("client-2")));
     assert!(
-        error.starts_with("the configuration names another user pool"),
+        error.starts_with(
+            "`auth.user_pool.client_id` is not what it was, and the session belongs to the pools"
+        ),
+        "{error}"
+    );
+    let without = without_pools();
+    let error = refusal(live.replace(without));
+    assert!(
+        error.starts_with("`auth.user_pool` is not what it was"),
         "{error}"
     );
 

@@ -10,8 +10,8 @@ use tower_client_auth::AuthErrorKind;
 
 use super::*;
 
-/// For what comes within a second.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For what comes within a second; less than it takes until a file is read again unasked.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What was told of replacements: a configuration's number, or why there is none.
 type Told = Receiver<Result<usize, String>>;
@@ -113,14 +113,106 @@ async fn a_file_is_followed_however_it_changes() {
     let seen = send(&layer, request("orders")).await.expect("sent");
     assert_eq!(generation(&seen), 6);
 
-    // Nobody watches any more. The one who does now has the only word.
+    // Nobody watches any more.
     drop(watch);
-    let other = World::new();
-    let _watch = other.live.watch(&file).expect("a watch");
-    assert_eq!(next(&other.told), Ok(6));
     world.rename_over("config.json", &numbered(7));
+    let other = World::new();
+    other.live.watch(&file).expect("a watch").detach();
     assert_eq!(next(&other.told), Ok(7));
+    world.rename_over("config.json", &numbered(8));
+    assert_eq!(next(&other.told), Ok(8));
+    // By then it would have been told of at least one of them.
+    std::thread::sleep(Duration::from_millis(500));
     assert!(world.told.try_recv().is_err(), "told after its end");
+}
+
+/// The folder goes, and another comes, of the same name; or it was another all along.
+#[cfg(unix)]
+#[test]
+fn a_file_is_followed_into_other_folders() {
+    use std::os::unix::fs::symlink;
+
+    let world = World::new();
+    let (folder, elsewhere) = (world.path("here"), world.path("elsewhere"));
+    let write = |folder: &Path, number: usize| {
+        fs::write(folder.join("config.json"), numbered(number)).expect("a file");
+    };
+    fs::create_dir(&folder).expect("a folder");
+    write(&folder, 1);
+    let _watch = world
+        .live
+        .watch(folder.join("config.json"))
+        .expect("a watch");
+    assert_eq!(next(&world.told), Ok(1));
+    // Told of what happens in the other folder, too.
+    fs::create_dir(&elsewhere).expect("a folder");
+    write(&elsewhere, 2);
+    symlink(elsewhere.join("config.json"), world.path("link")).expect("a link");
+    fs::rename(world.path("link"), folder.join("config.json")).expect("a link renamed");
+    assert_eq!(next(&world.told), Ok(2));
+    for number in 3..6 {
+        write(&elsewhere, number);
+        assert_eq!(next(&world.told), Ok(number));
+    }
+    fs::remove_dir_all(&folder).expect("a folder removed");
+    let error = next(&world.told).expect_err("gone");
+    assert!(error.contains("cannot be read"), "{error}");
+    fs::create_dir(&folder).expect("a folder");
+    write(&folder, 6);
+    assert_eq!(next(&world.told), Ok(6));
+    for number in 7..10 {
+        write(&folder, number);
+        assert_eq!(next(&world.told), Ok(number));
+    }
+}
+
+/// What belongs to the program may fail, and may do what it likes with the watch.
+#[test]
+fn what_panics_is_not_the_end() {
+    let world = World::new();
+    let file = world.write("config", &numbered(1));
+    let parse = |text: &str| match text.trim() {
+        "panic" => panic!("as the test wants it"),
+        text => text.parse(),
+    };
+    let watch = world.live.watch_with(file, parse).expect("a watch");
+    assert_eq!(next(&world.told), Ok(1));
+    world.rename_over("config", "panic");
+    let error = next(&world.told).expect_err("no configuration");
+    assert!(
+        error.ends_with("config: the parser of the file panicked"),
+        "{error}"
+    );
+    // Those after it are told, and this one stops the watch while it is told.
+    let watch = std::sync::Mutex::new(Some(watch));
+    world.live.on_replace(move |outcome| {
+        if outcome.is_ok_and(|config| number_of(config) == 3) {
+            drop(watch.lock().expect("no panic").take());
+        }
+        panic!("as the test wants it")
+    });
+    let last = told_of(&world.live);
+    for number in [2, 3] {
+        world.rename_over("config", &numbered(number));
+        assert_eq!(next(&last), Ok(number));
+        assert_eq!(next(&world.told), Ok(number));
+    }
+    world.rename_over("config", &numbered(4));
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(last.try_recv().is_err(), "told after its end");
+}
+
+/// A pipe is read once, and whoever waits for it waits for ever.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let world = World::new();
+    let error = world.live.watch(world.folder.path());
+    let error = error.expect_err("a folder").to_string();
+    assert!(
+        error.ends_with("this is no file, and so there is nothing to watch"),
+        "{error}"
+    );
 }
 
 /// Kubernetes mounts a folder of links to a folder behind a link, which it replaces.

@@ -14,6 +14,4 @@ mod skew;
 pub(super) use aws::{Reason, Refusal};
 pub(super) use challenge::Challenge;
 #[cfg(feature = "sigv4")]
-pub(crate) use skew::Skews;
-#[cfg(feature = "sigv4")]
-pub(super) use skew::{Attempt, Skew, skew_that_matters};
+pub(super) use skew::{Attempt, Skew, Skews, skew_that_matters};

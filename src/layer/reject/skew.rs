@@ -37,7 +37,7 @@ const KEPT: usize = 64;
 
 /// What is known of the clocks of servers. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Skews {
+pub(in super::super) struct Skews {
     shared: Arc<Shared>,
 }
 

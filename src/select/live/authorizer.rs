@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::{request, response};
 
-use super::slots::{Slot, Slots};
+use super::recipe::Slot;
+use super::slots::Slots;
 use crate::error::{AuthError, AuthErrorKind};
 #[cfg(feature = "sigv4")]
 use crate::layer::Signs;

@@ -1,8 +1,10 @@
 //! A configuration that is replaced while its layers are in use.
 
 mod authorizer;
+mod recipe;
 mod slots;
 mod status;
+mod telling;
 #[cfg(feature = "watch")]
 mod watch;
 
@@ -64,8 +66,10 @@ pub type LiveAuthLayer<P = Buffer, I = HeadOnly> = AuthorizeLayer<Live, P, I>;
 ///   or has a mode without a credential, nothing is replaced, and [`replace`](LiveSelector::replace) says why.
 /// - Settings of layers stay. Token sources, credentials and sessions are those that the [`AuthSelector`] was
 ///   given; what they have cached stays, too, and what was learned about the clocks of servers.
-/// - A session belongs to its pools. If one was given, a configuration with other pools is refused: it
-///   takes a new session, and so a new selector.
+/// - What was given for one API ([`tokens_for`](AuthSelector::tokens_for) and its like) is for that one: a
+///   configuration without an API of its name is refused, so that a new name does not get what is for all.
+/// - A session belongs to its pools. If one was given for all APIs, a configuration whose `auth` has other pools is
+///   refused: it takes a new session, and so a new selector.
 ///
 /// # What it costs
 ///
@@ -92,9 +96,10 @@ impl LiveSelector {
     ///
     /// Those of the methods by which layers were made, for any that still is in use:
     /// [`AuthSelector::layer`] and its like. [`AuthErrorKind::Configuration`](crate::AuthErrorKind::Configuration)
-    /// if there is a session, and it is of other pools. The configuration of before then stays.
+    /// if it lacks an API that something was given for, or if the session is of other pools. The configuration of
+    /// before then stays.
     pub fn replace(&self, config: Config) -> Result<(), AuthError> {
-        self.slots.replace(Ok(config))
+        self.slots.replace(Ok(config), None)
     }
 
     /// The configuration of the moment.
@@ -107,10 +112,11 @@ impl LiveSelector {
         self.slots.status()
     }
 
-    /// Has `listener` called after each replacement, with the new configuration, and for each that was refused,
-    /// with the reason.
+    /// Has `listener` called after each replacement, with the new configuration, and after each that was refused,
+    /// with the reason; in their order.
     ///
-    /// It is called on the thread that replaced it, a watching one for instance: hand longer work on.
+    /// It is called on a thread that replaces one, a watching one for instance: hand longer work on. If it panics, the
+    /// others are called all the same. It stays for as long as the selector and its layers, so let it not hold them.
     pub fn on_replace<F>(&self, listener: F)
     where
         F: Fn(Result<&Config, &AuthError>) + Send + Sync + 'static,
@@ -147,6 +153,10 @@ impl LiveSelector {
     }
 
     /// As [`AuthSelector::layer_for_all`]: for all that there are at the moment of a request.
+    ///
+    /// An API that a later configuration lacks is none of them any more, and so requests to its URL are out of scope:
+    /// they go out without a credential, unless [`out_of_scope`](crate::AuthorizeLayer::out_of_scope) rejects that. To
+    /// have such a configuration refused, name the APIs: [`layer_for`](LiveSelector::layer_for).
     ///
     /// # Errors
     ///

@@ -1,29 +1,27 @@
 //! What all layers of one live selector have in common: the configuration of the moment, made up for each.
 
 use std::mem;
-use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 
+use super::recipe::{Recipe, Slot};
 use super::status::LiveStatus;
-use crate::config::{AuthConfig, Config, IdentityPoolConfig, UserPoolConfig};
+use super::telling::{Listener, Outcome, Telling};
+use crate::config::Config;
 use crate::error::AuthError;
-#[cfg(feature = "sigv4")]
-use crate::layer::Skews;
-use crate::layer::{Guarded as _, Setting};
+use crate::layer::Setting;
 use crate::lock::lock;
-use crate::observe;
 use crate::select::selected::Selected;
 use crate::select::selector::AuthSelector;
-use crate::select::which::{Which, configuration, joined};
-
-pub(super) type Listener = Arc<dyn Fn(Result<&Config, &AuthError>) + Send + Sync>;
+use crate::select::which::{Which, joined};
 
 pub(super) struct Slots {
     /// What requests go by: one value for all layers, so that one store changes them all.
     current: ArcSwap<Generation>,
-    /// Held while that is changed, and never by a request.
+    /// Held while that is changed, and never by a request. What belongs to programs (listeners, subscribers, what is
+    /// dropped) does not run under it.
     making: Mutex<Making>,
 }
 
@@ -37,23 +35,7 @@ struct Making {
     /// Those that are gone leave their numbers to others.
     slots: Vec<Weak<Slot>>,
     status: LiveStatus,
-    listeners: Vec<Listener>,
-}
-
-/// The place of a layer, and of its clones and services: gone with the last of them.
-pub(super) struct Slot {
-    number: usize,
-    recipe: Recipe,
-}
-
-/// How a layer is made of a configuration.
-#[derive(Clone)]
-struct Recipe {
-    which: Which,
-    settings: Vec<Setting>,
-    /// Clocks are servers', not configurations'.
-    #[cfg(feature = "sigv4")]
-    skews: Skews,
+    telling: Telling,
 }
 
 impl Slots {
@@ -65,12 +47,8 @@ impl Slots {
             making: Mutex::new(Making {
                 selector,
                 slots: Vec::new(),
-                status: LiveStatus {
-                    generation: 1,
-                    refused: 0,
-                    refusal: None,
-                },
-                listeners: Vec::new(),
+                status: LiveStatus::new(),
+                telling: Telling::default(),
             }),
         }
     }
@@ -85,92 +63,94 @@ impl Slots {
     pub(super) fn add(&self, which: Which) -> Result<Arc<Slot>, AuthError> {
         let mut making = lock(&self.making);
         let recipe = Recipe::new(which);
-        let selected = recipe.make(&making.selector)?;
-        Ok(self.put(&mut making, recipe, Some(selected)))
+        let selected = recipe.make(&making.selector, None)?;
+        let (slot, _gone) = self.put(&mut making, recipe, Some(selected));
+        drop(making);
+        Ok(slot)
     }
 
     /// The same layer with one more setting.
     pub(super) fn set(&self, slot: &Slot, setting: &Setting) -> Arc<Slot> {
         let mut making = lock(&self.making);
-        let mut recipe = slot.recipe.clone();
-        recipe.add(setting);
-        let selected = self.current(slot).map(|selected| {
-            let mut selected = Selected::clone(&selected);
-            recipe.set(&mut selected, slice::from_ref(setting));
-            selected
-        });
-        self.put(&mut making, recipe, selected)
+        let selected = self.current(slot);
+        let selected = selected.map(|selected| Recipe::set(&selected, setting));
+        let recipe = slot.recipe.with(setting);
+        let (slot, _gone) = self.put(&mut making, recipe, selected);
+        drop(making);
+        slot
     }
 
-    fn put(&self, making: &mut Making, recipe: Recipe, selected: Option<Selected>) -> Arc<Slot> {
-        let mut all = self.current.load().selected.clone();
+    /// Gives a layer a place. What was in that, if anything, is the caller's to drop.
+    fn put(
+        &self,
+        making: &mut Making,
+        recipe: Recipe,
+        selected: Option<Selected>,
+    ) -> (Arc<Slot>, Arc<Generation>) {
         let vacant = |slot: &Weak<Slot>| slot.strong_count() == 0;
         let number = making.slots.iter().position(vacant);
         let number = number.unwrap_or(making.slots.len());
         let slot = Arc::new(Slot { number, recipe });
-        making
-            .slots
-            .resize(making.slots.len().max(number + 1), Weak::new());
+        let room = making.slots.len().max(number + 1);
+        making.slots.resize(room, Weak::new());
         making.slots[number] = Arc::downgrade(&slot);
-        all.resize(making.slots.len(), None);
+        let mut all = self.current.load().selected.clone();
+        all.resize(room, None);
         all[number] = selected.map(Arc::new);
-        self.current.store(Arc::new(Generation { selected: all }));
-        slot
+        let generation = Arc::new(Generation { selected: all });
+        (slot, self.current.swap(generation))
     }
 
-    /// Changes all layers in one step, or none. An error in place of a configuration is one that could not be read.
-    pub(super) fn replace(&self, config: Result<Config, AuthError>) -> Result<(), AuthError> {
+    /// Changes all layers in one step, or none: or not even that, if it was [stopped](Slots::stop). An error in place of
+    /// a configuration is one that could not be read.
+    pub(super) fn replace(
+        &self,
+        config: Result<Config, AuthError>,
+        stopped: Option<&AtomicBool>,
+    ) -> Result<(), AuthError> {
         let mut making = lock(&self.making);
-        let replaced = config.and_then(|config| {
+        if stopped.is_some_and(|stopped| stopped.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        // For as long as they are made: whoever drops them meanwhile does not drop the last one here.
+        let in_use: Vec<_> = making.slots.iter().map(Weak::upgrade).collect();
+        let made = config.and_then(|config| {
             let selector = making.selector.with(config)?;
-            Ok((making.all(&selector)?, selector))
+            Ok((self.make_all(&in_use, &selector)?, selector))
         });
-        let outcome = match replaced {
+        let (outcome, gone): (Outcome, _) = match made {
             Ok((selected, selector)) => {
                 let config = Arc::clone(&selector.config);
-                // What is dropped may be the last of a token source: not under the lock.
                 let before = mem::replace(&mut making.selector, selector);
-                making.status.generation += 1;
-                making.status.refusal = None;
-                self.current.store(Arc::new(Generation { selected }));
-                observe::configuration_replaced(making.status.generation);
-                Ok((config, before))
+                making.status.replaced();
+                let generation = Arc::new(Generation { selected });
+                (Ok(config), Some((before, self.current.swap(generation))))
             }
             Err(error) => {
-                making.status.refused += 1;
-                making.status.refusal = Some(error.clone());
-                observe::configuration_refused(&error);
-                Err(error)
+                making.status.refused(&error);
+                (Err(error), None)
             }
         };
-        let listeners = making.listeners.clone();
+        let generation = making.status.generation;
+        making.telling.add(outcome.clone(), generation);
         drop(making);
-        let told = outcome.as_ref().map(|(config, _)| &**config);
-        for listener in listeners {
-            listener(told);
-        }
+        drop((in_use, gone));
+        Telling::tell(|| lock(&self.making), |making| &mut making.telling);
         outcome.map(|_| ())
     }
 
-    pub(super) fn config(&self) -> Arc<Config> {
-        Arc::clone(&lock(&self.making).selector.config)
-    }
-
-    pub(super) fn status(&self) -> LiveStatus {
-        lock(&self.making).status.clone()
-    }
-
-    pub(super) fn listen(&self, listener: Listener) {
-        lock(&self.making).listeners.push(listener);
-    }
-}
-
-impl Making {
-    fn all(&self, selector: &AuthSelector) -> Result<Vec<Option<Arc<Selected>>>, AuthError> {
-        let (mut all, mut errors) = (Vec::with_capacity(self.slots.len()), Vec::new());
-        for slot in &self.slots {
-            let slot = slot.upgrade();
-            all.push(match slot.map(|slot| slot.recipe.make(selector)) {
+    fn make_all(
+        &self,
+        slots: &[Option<Arc<Slot>>],
+        selector: &AuthSelector,
+    ) -> Result<Vec<Option<Arc<Selected>>>, AuthError> {
+        let (mut all, mut errors) = (Vec::with_capacity(slots.len()), Vec::new());
+        for slot in slots {
+            let made = slot.as_ref().map(|slot| {
+                let before = self.current(slot);
+                slot.recipe.make(selector, before.as_deref())
+            });
+            all.push(match made {
                 None => None,
                 Some(Ok(selected)) => Some(Arc::new(selected)),
                 Some(Err(error)) => {
@@ -184,85 +164,25 @@ impl Making {
             None => Ok(all),
         }
     }
-}
 
-impl Recipe {
-    fn new(which: Which) -> Self {
-        Self {
-            which,
-            settings: Vec::new(),
-            #[cfg(feature = "sigv4")]
-            skews: Skews::default(),
-        }
+    /// Sets what keeps a later replacement from being made. One that is being made is made first.
+    #[cfg(feature = "watch")]
+    pub(super) fn stop(&self, stopped: &AtomicBool) {
+        let _making = lock(&self.making);
+        stopped.store(true, Ordering::Relaxed);
     }
 
-    fn add(&mut self, setting: &Setting) {
-        self.settings.push(setting.clone());
-        // What was learned is about the other one, which clones of the layer go on with.
-        #[cfg(feature = "sigv4")]
-        if let Setting::Clock(_) = setting {
-            self.skews = Skews::default();
-        }
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&lock(&self.making).selector.config)
     }
 
-    fn make(&self, selector: &AuthSelector) -> Result<Selected, AuthError> {
-        let mut selected = selector.select(&self.which)?;
-        self.set(&mut selected, &self.settings);
-        Ok(selected)
+    pub(super) fn status(&self) -> LiveStatus {
+        lock(&self.making).status.clone()
     }
 
-    fn set(&self, selected: &mut Selected, settings: &[Setting]) {
-        for setting in settings {
-            selected.set(setting);
-        }
-        #[cfg(feature = "sigv4")]
-        selected.share_skews(&self.skews);
+    pub(super) fn listen(&self, listener: Listener) {
+        lock(&self.making).telling.listen(listener);
     }
-}
-
-impl AuthSelector {
-    /// The same for another configuration.
-    fn with(&self, config: Config) -> Result<Self, AuthError> {
-        if self.has_session() && !has_same_pools(&self.config.auth, &config.auth) {
-            return Err(configuration(
-                "the configuration names another user pool or identity pool than the one before, and a session \
-                 belongs to its pools: restart the program, or make a session and a selector of the new one",
-            ));
-        }
-        Ok(Self {
-            config: Arc::new(config),
-            ..self.clone()
-        })
-    }
-
-    fn has_session(&self) -> bool {
-        let mut own = self.own.values();
-        self.all.has_session() || own.any(|own| own.has_session())
-    }
-}
-
-/// Whether a session of the one is a session of the other.
-fn has_same_pools(one: &AuthConfig, other: &AuthConfig) -> bool {
-    let users = one.user_pool.as_ref().map(user_pool);
-    let identities = one.identity_pool.as_ref().map(identity_pool);
-    users == other.user_pool.as_ref().map(user_pool)
-        && identities == other.identity_pool.as_ref().map(identity_pool)
-}
-
-fn user_pool(pool: &UserPoolConfig) -> ([&str; 3], [Option<&str>; 2]) {
-    let secret = pool.client_secret.as_ref().map(|secret| secret.expose());
-    (
-        [&pool.id, &pool.client_id, &pool.region],
-        [pool.endpoint.as_deref(), secret],
-    )
-}
-
-fn identity_pool(pool: &IdentityPoolConfig) -> ([&str; 2], Option<&str>, bool) {
-    (
-        [&pool.id, &pool.region],
-        pool.endpoint.as_deref(),
-        pool.allow_guests,
-    )
 }
 
 #[cfg(test)]
@@ -287,7 +207,7 @@ mod tests {
         assert!(slots.current(&kept).is_some());
         assert_eq!(lock(&slots.making).slots.len(), 3);
         assert_eq!(slots.current.load().selected.len(), 3);
-        slots.replace(Ok(config)).expect("a good one");
+        slots.replace(Ok(config), None).expect("a good one");
         let there = slots.current.load().selected.iter().flatten().count();
         assert_eq!(there, 1);
     }

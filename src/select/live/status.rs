@@ -13,3 +13,23 @@ pub struct LiveStatus {
     /// Why the latest one was refused. `None` if it is in use.
     pub refusal: Option<AuthError>,
 }
+
+impl LiveStatus {
+    pub(super) fn new() -> Self {
+        Self {
+            generation: 1,
+            refused: 0,
+            refusal: None,
+        }
+    }
+
+    pub(super) fn replaced(&mut self) {
+        self.generation += 1;
+        self.refusal = None;
+    }
+
+    pub(super) fn refused(&mut self, error: &AuthError) {
+        self.refused += 1;
+        self.refusal = Some(error.clone());
+    }
+}

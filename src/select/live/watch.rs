@@ -1,22 +1,22 @@
 //! Layers that follow their configuration file.
 
-use std::fmt;
+mod folders;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 use std::time::Duration;
+use std::{fmt, fs, thread};
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use self::folders::Folders;
 use super::LiveSelector;
 use crate::config::{Config, read_text};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::observe;
 
 /// How long a file must stay the same before it counts as written. Whoever writes it in pieces pauses for less.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -51,12 +51,16 @@ impl LiveSelector {
     /// file that cannot be read or used later on changes nothing: the refusal is in [`status`](LiveSelector::status), goes
     /// to [`on_replace`](LiveSelector::on_replace), and is an event and a number with features `tracing` and `metrics`.
     ///
+    /// What the program has changed in its [`Config`] by itself goes with the first reading. Give a selector such things
+    /// ([`api_key_for`](crate::AuthSelector::api_key_for)), or change them in [`watch_with`](LiveSelector::watch_with). Of
+    /// two files that are watched for one selector, the one that changed last counts.
+    ///
     /// # How quickly, and how safely
     ///
-    /// A change counts once the file has stayed the same for 100 ms. Replace the file by renaming another to its name, and
-    /// it is never seen half written. Links are followed, so that files which Kubernetes mounts are seen to change.
-    /// Whatever the operating system does not tell, such as changes over a network, is seen within 30 s; where it tells
-    /// nothing at all, within some 2 s.
+    /// What is used is what the file says once it has stayed the same for 100 ms; this waits for that, too. Replace the
+    /// file by renaming another to its name, and it is never seen half written. Links are followed, so that files which
+    /// Kubernetes mounts are seen to change. Whatever the operating system does not tell, such as changes over a
+    /// network, is seen within 30 s; where it tells nothing at all, within some 2 s.
     ///
     /// # Errors
     ///
@@ -83,7 +87,10 @@ impl LiveSelector {
     /// ```
     ///
     /// What `parse` says of a file that it cannot read is shown, after the file's name. Parsers like to quote from what
-    /// they read, and there may be keys in it: take from their errors what does not.
+    /// they read, and there may be keys in it: take from their errors what does not. One that panics has refused the file.
+    ///
+    /// A file in YAML or TOML may be cut off and say something all the same, an endpoint of `https://api.example.co` for
+    /// instance: such files should always be renamed into their place.
     ///
     /// # Errors
     ///
@@ -113,24 +120,26 @@ impl LiveSelector {
         // Whoever changes the folder we are in does not mean another file.
         let path = std::path::absolute(&path).unwrap_or(path);
         let (wake, woken) = sync_channel(1);
+        let stopped = Arc::new(AtomicBool::new(false));
         let mut watcher = Watcher {
             live: self.clone(),
-            files: Files::new(&path, wake.clone()),
+            folders: Folders::new(&path, wake.clone()),
             path,
             parse,
             seen: None,
             every,
+            stopped: Arc::clone(&stopped),
         };
         // After it is watched, so that no change falls in between.
         watcher.look()?;
-        let stopped = Arc::new(AtomicBool::new(false));
         let watch = ConfigWatch {
-            stopped: Arc::clone(&stopped),
+            live: self.clone(),
+            stopped,
             wake,
         };
         thread::Builder::new()
             .name("config-watch".to_owned())
-            .spawn(move || watcher.run(&woken, &stopped))
+            .spawn(move || watcher.run(&woken))
             .map_err(|error| {
                 let message = "no thread could be started that watches the configuration file";
                 AuthError::new(AuthErrorKind::Configuration, message).with_source(error)
@@ -139,9 +148,11 @@ impl LiveSelector {
     }
 }
 
-/// Watches a configuration file for as long as it is there: made by [`LiveSelector::watch`].
+/// Watches a configuration file for as long as it is there: made by [`LiveSelector::watch`]. Once it is dropped, the file
+/// replaces nothing any more.
 #[must_use = "the file is watched for as long as this is there"]
 pub struct ConfigWatch {
+    live: LiveSelector,
     stopped: Arc<AtomicBool>,
     wake: SyncSender<()>,
 }
@@ -155,7 +166,7 @@ impl ConfigWatch {
 
 impl Drop for ConfigWatch {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.live.slots.stop(&self.stopped);
         // If it is full, the thread wakes anyway.
         let _ = self.wake.try_send(());
     }
@@ -182,6 +193,7 @@ impl Every {
 enum Seen {
     Text([u8; 32]),
     Unreadable(String),
+    Changing,
 }
 
 type Text = Result<Zeroizing<String>, AuthError>;
@@ -199,135 +211,81 @@ struct Watcher {
     live: LiveSelector,
     path: PathBuf,
     parse: Arc<Parse>,
-    files: Files,
+    folders: Folders,
     seen: Option<Seen>,
     every: Every,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Watcher {
-    fn run(mut self, woken: &Receiver<()>, stopped: &AtomicBool) {
+    fn run(mut self, woken: &Receiver<()>) {
         loop {
-            let every = match self.files.are_told {
+            let every = match self.folders.tell() {
                 true => self.every.told,
                 false => self.every.untold,
             };
             // Woken or not, it looks. Whoever is gone has said so.
             let _ = woken.recv_timeout(every);
-            if stopped.load(Ordering::Relaxed) {
+            if self.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            // In a folder where much goes on, too, it is to cost nothing.
-            thread::sleep(SETTLE);
             // Folders come and go with what links point to.
-            self.files.follow(&self.path);
-            if self.seen.as_ref() == Some(&Seen::of(&read_text(&self.path))) {
-                continue;
-            }
-            self.settle();
-            if stopped.load(Ordering::Relaxed) {
-                return;
-            }
+            self.folders.follow(&self.path);
             // Told to everybody who wants to know; the next change may be better.
             let _ = self.look();
         }
     }
 
-    /// Waits until the file stays the same.
-    fn settle(&self) {
-        let mut seen = Seen::of(&read_text(&self.path));
-        for _ in 0..PATIENCE {
-            thread::sleep(SETTLE);
-            let now = Seen::of(&read_text(&self.path));
-            if now == seen {
-                return;
-            }
-            seen = now;
-        }
-    }
-
     /// Replaces the configuration by what is in the file, if that is new.
     fn look(&mut self) -> Result<(), AuthError> {
-        let text = read_text(&self.path);
-        let seen = Some(Seen::of(&text));
+        let (text, seen) = self.settled();
+        let seen = Some(seen);
         if seen == self.seen {
             return Ok(());
         }
         self.seen = seen;
-        let config = text.and_then(|text| (self.parse)(&text, &self.path));
-        self.live.slots.replace(config)
+        let config = text.and_then(|text| self.parse(&text));
+        self.live.slots.replace(config, Some(&self.stopped))
     }
-}
 
-/// Who tells that something has changed near a file.
-struct Files {
-    watcher: Option<RecommendedWatcher>,
-    folders: Vec<PathBuf>,
-    are_told: bool,
-}
-
-impl Files {
-    fn new(path: &Path, wake: SyncSender<()>) -> Self {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.map_or(true, |event| is_change(&event.kind)) {
-                // One that is waiting says the same.
-                let _ = wake.try_send(());
+    /// What the file says, once it has stayed the same for a while. If nothing is new, at once.
+    fn settled(&self) -> (Text, Seen) {
+        let text = self.read();
+        let mut seen = Seen::of(&text);
+        if self.seen.as_ref() == Some(&seen) {
+            return (text, seen);
+        }
+        for _ in 0..PATIENCE {
+            thread::sleep(SETTLE);
+            let text = self.read();
+            let now = Seen::of(&text);
+            if now == seen {
+                return (text, now);
             }
-        });
-        let mut files = Self {
-            watcher: watcher.inspect_err(|_| observe::not_watching()).ok(),
-            folders: Vec::new(),
-            are_told: false,
-        };
-        files.follow(path);
-        files
+            seen = now;
+        }
+        let error = self
+            .error("the file keeps changing: it is read once it has stayed the same for 100 ms");
+        (Err(error), Seen::Changing)
     }
 
-    /// Watches the folders whose changes can change the file. Folders, because files are replaced by others of their
-    /// name.
-    fn follow(&mut self, path: &Path) {
-        let Some(watcher) = &mut self.watcher else {
-            return;
-        };
-        let mut folders = Vec::new();
-        for file in links(path) {
-            folders.extend(file.parent().map(Path::to_owned));
+    fn read(&self) -> Text {
+        // A pipe would be waited for, and what comes out of it is gone then.
+        let is_other = fs::metadata(&self.path).is_ok_and(|found| !found.is_file());
+        match is_other {
+            true => Err(self.error("this is no file, and so there is nothing to watch")),
+            false => read_text(&self.path),
         }
-        for gone in self.folders.iter().filter(|old| !folders.contains(old)) {
-            let _ = watcher.unwatch(gone);
-        }
-        // Also those that are watched: there may be another folder of their name by now.
-        self.are_told = !folders.is_empty();
-        for folder in &folders {
-            let mode = RecursiveMode::NonRecursive;
-            self.are_told &= watcher.watch(folder, mode).is_ok();
-        }
-        self.folders = folders;
     }
-}
 
-/// A file and what it is a link to, and so on.
-fn links(path: &Path) -> Vec<PathBuf> {
-    /// As many as Linux follows.
-    const MOST: usize = 40;
-    let mut files = vec![path.to_owned()];
-    while let Some(Ok(target)) = files.last().map(std::fs::read_link)
-        && files.len() < MOST
-    {
-        let folder = files.last().and_then(|file| file.parent());
-        let next = folder.map_or(target.clone(), |folder| folder.join(&target));
-        files.push(next);
+    fn parse(&self, text: &str) -> Result<Config, AuthError> {
+        let parsed = catch_unwind(AssertUnwindSafe(|| (self.parse)(text, &self.path)));
+        parsed.unwrap_or_else(|_| Err(self.error("the parser of the file panicked")))
     }
-    files.extend(path.canonicalize());
-    files.sort();
-    files.dedup();
-    files
-}
 
-/// Whether a file may say something else now. To read it, as is done on every change, must not be one.
-fn is_change(kind: &EventKind) -> bool {
-    match kind {
-        EventKind::Access(kind) => *kind == AccessKind::Close(AccessMode::Write),
-        _ => true,
+    fn error(&self, message: &str) -> AuthError {
+        let message = format!("{}: {message}", self.path.display());
+        AuthError::new(AuthErrorKind::Configuration, message)
     }
 }
 

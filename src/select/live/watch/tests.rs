@@ -47,26 +47,3 @@ fn another_folder_of_the_same_name_is_seen_in_time() {
         assert_eq!(seen.expect("told in time"), format!("/{release}"));
     }
 }
-
-#[test]
-fn reading_a_file_is_no_change_of_it() {
-    use notify::event::{CreateKind, ModifyKind};
-
-    for (kind, expected) in [
-        (EventKind::Access(AccessKind::Read), false),
-        (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
-        (
-            EventKind::Access(AccessKind::Close(AccessMode::Read)),
-            false,
-        ),
-        (
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-            true,
-        ),
-        (EventKind::Create(CreateKind::File), true),
-        (EventKind::Modify(ModifyKind::Any), true),
-        (EventKind::Any, true),
-    ] {
-        assert_eq!(is_change(&kind), expected, "{kind:?}");
-    }
-}
