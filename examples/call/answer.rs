@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Response, StatusCode, header, response};
 use http_body::Body as HttpBody;
-use tower_client_auth::{ApiConfig, AuthHint, BoxError, PayloadHash, Standing};
+use tower_client_auth::{ApiConfig, AuthHint, AuthorizationMode, BoxError, PayloadHash, Standing};
 
 use crate::args::OutputArgs;
 use crate::exit::{Exit, Failure};
@@ -51,7 +51,7 @@ where
     .await?;
     sink.finish()?;
     if !args.silent {
-        tell(&head, hint.as_ref(), args);
+        tell(&head, hint.as_ref(), args, api.mode);
     }
     let exit = Exit::of(head.status);
     if let Some(explained) = explained
@@ -63,7 +63,12 @@ where
 }
 
 /// What the status says, and what to do about it.
-fn tell(head: &response::Parts, hint: Option<&AuthHint>, args: &OutputArgs) {
+fn tell(
+    head: &response::Parts,
+    hint: Option<&AuthHint>,
+    args: &OutputArgs,
+    mode: AuthorizationMode,
+) {
     let status = head.status;
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let location = head.headers.get(header::LOCATION);
@@ -92,11 +97,10 @@ fn tell(head: &response::Parts, hint: Option<&AuthHint>, args: &OutputArgs) {
         AuthHint::SignatureMismatch if !args.explain => {
             output::note("`--explain` shows what was signed");
         }
-        AuthHint::TokenRejected => {
-            output::note(
-                "`--id-token` sends the other token of a user pool's; `--bearer` writes `Bearer ` before it",
-            );
+        AuthHint::TokenRejected if mode == AuthorizationMode::CognitoUserPools => {
+            output::note("`--id-token` sends the user's other token");
         }
+        AuthHint::TokenRejected => output::note("`--bearer` writes `Bearer ` before it"),
         AuthHint::WrongMode => output::note("`--mode` tries another"),
         _ => {}
     }

@@ -9,7 +9,6 @@ use clap::{Args, Parser, Subcommand};
 #[command(
     name = "call",
     version,
-    about,
     max_term_width = 100,
     after_help = AFTER_HELP,
     override_usage = "call [OPTIONS] [METHOD] <PATH|URL>\n       call [OPTIONS] <apis|check|sign-in|sign-out>",
@@ -80,7 +79,7 @@ pub(crate) struct RequestArgs {
         value_name = "METHOD",
         conflicts_with = "method"
     )]
-    pub(crate) method: Option<String>,
+    pub(crate) request: Option<String>,
     /// One more header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
@@ -99,7 +98,7 @@ pub(crate) struct RequestArgs {
 impl RequestArgs {
     /// Whether anything in it is about a request of one's own.
     pub(crate) fn is_empty(&self) -> bool {
-        let data = [&self.method, &self.data, &self.json];
+        let data = [&self.request, &self.data, &self.json];
         data.iter().all(|text| text.is_none()) && self.headers.is_empty()
     }
 }

@@ -23,7 +23,7 @@ use crate::files::File;
 use crate::output;
 use crate::sign_in;
 use crate::tap::Tap;
-use crate::target::Target;
+use crate::target::{self, Target};
 use crate::world::World;
 
 /// Why a server says no is in the first part of what it says.
@@ -36,15 +36,14 @@ pub(crate) async fn run(args: &Arguments) -> Result<Exit, Failure> {
         .as_deref()
         .or(args.request.json.as_deref());
     let headers = headers(args)?;
+    let goal = target::read(args, data.is_some())?;
     let (world, file) = World::new(args).await?;
     let (file, target) = match (file, &args.api.region, &args.api.service) {
         (Some(mut file), ..) => {
-            let target = Target::in_file(&mut file, args, data.is_some())?;
+            let target = Target::in_file(&mut file, goal, &args.api)?;
             (file, target)
         }
-        (None, Some(region), Some(service)) => {
-            Target::of_aws(region, service, args, data.is_some())?
-        }
+        (None, Some(region), Some(service)) => Target::of_aws(region, service, goal)?,
         (None, ..) => return Err(Failure::usage("`--region` and `--service` go together")),
     };
     let auth = Auth::of(&world, &file.config, &target.api, &args.credential).await?;
@@ -96,7 +95,7 @@ impl Call<'_> {
             && asked
             && !user.is_who_was_asked_for(args).await?
         {
-            sign_in::run(self.world, user, &self.file.config.auth, args).await?;
+            sign_in::run(self.world, user, self.file, self.args).await?;
         }
         let api = api(self.file, &self.target)?;
         let limit = match &self.payload {
@@ -141,13 +140,7 @@ impl Call<'_> {
         if kind != Some(AuthErrorKind::SignInRequired) {
             return Err(self.unanswered(error));
         }
-        sign_in::run(
-            self.world,
-            user,
-            &self.file.config.auth,
-            &self.args.credential,
-        )
-        .await?;
+        sign_in::run(self.world, user, self.file, self.args).await?;
         let again = service.clone().oneshot(self.request().await?).await;
         again.map_err(|error| self.unanswered(error))
     }
@@ -196,7 +189,10 @@ impl Call<'_> {
         }
         let failure = Failure::from(error);
         match self.auth.tip {
-            Some(tip) if failure.exit == Exit::NoCredential => failure.tip(tip),
+            // What to do first: the chain has a line for each place it looked at.
+            Some(tip) if failure.exit == Exit::NoCredential => {
+                Failure::no_credential(tip).tip(&failure.message)
+            }
             _ => failure,
         }
     }

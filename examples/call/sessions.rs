@@ -16,9 +16,9 @@ pub(crate) async fn sign_in(world: &World, file: &File, args: &Arguments) -> Res
     if user.is_who_was_asked_for(credential).await? {
         return say("signed in already", name(&user).await?);
     }
-    let name = sign_in::run(world, &user, &file.config.auth, credential).await;
+    let name = sign_in::run(world, &user, file, args).await;
     user.settled().await;
-    if world.is_demo {
+    if world.is_demo && name.is_ok() {
         output::remark("the demo keeps this in memory, and forgets it now");
     }
     say("signed in", name?)

@@ -7,10 +7,11 @@ use tower_client_auth::config::AuthConfig;
 use tower_client_auth::oauth::Tokens;
 use tower_client_auth::{AuthError, AuthErrorKind};
 
-use crate::args::CredentialArgs;
+use crate::args::{Arguments, CredentialArgs};
 use crate::challenges;
 use crate::exit::Failure;
-use crate::output;
+use crate::files::File;
+use crate::output::{self, printable};
 use crate::prompt;
 use crate::user::{OidcUser, User, name_in};
 use crate::world::World;
@@ -24,12 +25,13 @@ pub(crate) fn somebody_is_there() -> bool {
 pub(crate) async fn run(
     world: &World,
     user: &User,
-    auth: &AuthConfig,
-    args: &CredentialArgs,
+    file: &File,
+    args: &Arguments,
 ) -> Result<Option<String>, Failure> {
     if !somebody_is_there() {
-        return Err(nobody_there(world, user).await);
+        return Err(nobody_there(world, user, file, args).await);
     }
+    let (auth, args) = (&file.config.auth, &args.credential);
     let tokens = match user {
         User::Pool(session) if args.browser => pool_by_browser(session, auth, args).await?,
         User::Pool(session) => by_password(session, args.user.as_deref()).await?,
@@ -49,17 +51,28 @@ pub(crate) async fn run(
     })
 }
 
-async fn nobody_there(world: &World, user: &User) -> Failure {
+async fn nobody_there(world: &World, user: &User, file: &File, args: &Arguments) -> Failure {
     let is_over = user.is_signed_in().await.unwrap_or_default();
     let what = match is_over {
         true => "the session has ended, or is another user's",
         false => "nobody is signed in",
     };
-    let how = match world.is_demo {
-        true => "this asks for a password in a terminal, and the demo forgets who has signed in",
-        false => "type the same with `sign-in` behind `call`, in a terminal, and then this again",
-    };
-    Failure::no_credential(format!("{what}, and nobody can be asked here: {how}"))
+    if world.is_demo {
+        return Failure::no_credential(format!(
+            "{what}, and nobody can be asked here: type this in a terminal (the demo keeps no sessions)"
+        ));
+    }
+    let api = args
+        .api
+        .api
+        .as_ref()
+        .filter(|_| matches!(user, User::Oidc(_)));
+    let api = api.map(|api| format!(" --api {}", printable(api)));
+    let (name, api) = (printable(&file.name), api.unwrap_or_default());
+    Failure::no_credential(format!(
+        "{what}, and nobody can be asked here: type `call --config {name}{api} sign-in` in a terminal, and then \
+         this again"
+    ))
 }
 
 async fn by_password(session: &Session, name: Option<&str>) -> Result<Tokens, Failure> {
@@ -144,7 +157,7 @@ async fn by_browser(user: &OidcUser, args: &CredentialArgs) -> Result<Tokens, Fa
 /// Not opened from here: the arguments of a program that does so can be seen by other users.
 fn show_url(url: &str) {
     output::remark("to sign in, open this in a browser on this machine:");
-    output::line(output::printable(url));
+    output::line(printable(url));
 }
 
 async fn by_device(user: &OidcUser) -> Result<Tokens, Failure> {

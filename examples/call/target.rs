@@ -20,12 +20,11 @@ impl Target {
     /// Finds it in a file, whose API it may give another mode.
     pub(crate) fn in_file(
         file: &mut File,
-        args: &Arguments,
-        has_body: bool,
+        (method, uri): (Method, Uri),
+        args: &ApiArgs,
     ) -> Result<Self, Failure> {
-        let (method, uri) = read(args, has_body)?;
         let apis = &file.config.apis;
-        let api = match &args.api.api {
+        let api = match &args.api {
             // What is wrong with a name, the selector says.
             Some(name) => name.clone(),
             None if uri.authority().is_some() => api_of(&file.config, &uri).ok_or_else(|| {
@@ -50,7 +49,7 @@ impl Target {
                 }
             },
         };
-        set_mode(&mut file.config, &api, &args.api)?;
+        set_mode(&mut file.config, &api, args)?;
         Ok(Self { method, uri, api })
     }
 
@@ -58,10 +57,8 @@ impl Target {
     pub(crate) fn of_aws(
         region: &str,
         service: &str,
-        args: &Arguments,
-        has_body: bool,
+        (method, uri): (Method, Uri),
     ) -> Result<(File, Self), Failure> {
-        let (method, uri) = read(args, has_body)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(Failure::usage(
                 "`--region` and `--service` sign a whole URL: type one like \
@@ -136,11 +133,12 @@ fn mode(text: &str) -> Result<AuthorizationMode, Failure> {
     })
 }
 
-fn read(args: &Arguments, has_body: bool) -> Result<(Method, Uri), Failure> {
+/// The method and the URL, or the path, of the command line.
+pub(crate) fn read(args: &Arguments, has_body: bool) -> Result<(Method, Uri), Failure> {
     // That there is one, the command line's reader has seen to.
     let target = args.target.as_deref().unwrap_or_default();
     let uri = uri(target)?;
-    let method = match args.method.as_ref().or(args.request.method.as_ref()) {
+    let method = match args.method.as_ref().or(args.request.request.as_ref()) {
         Some(text) => method(text)?,
         None if has_body => Method::POST,
         None => Method::GET,
