@@ -25,6 +25,8 @@ mod target;
 mod auth;
 #[path = "call/challenges.rs"]
 mod challenges;
+#[path = "call/fits.rs"]
+mod fits;
 #[path = "call/prompt.rs"]
 mod prompt;
 #[path = "call/sign_in.rs"]
@@ -45,6 +47,8 @@ mod body;
 mod client;
 #[path = "call/explain.rs"]
 mod explain;
+#[path = "call/headers.rs"]
+mod headers;
 #[path = "call/meter.rs"]
 mod meter;
 #[path = "call/request.rs"]
@@ -83,6 +87,7 @@ use std::process::ExitCode;
 use args::{Arguments, Command};
 use clap::Parser as _;
 use exit::{Exit, Failure};
+use files::File;
 use tokio::runtime::Runtime;
 use world::World;
 
@@ -113,6 +118,9 @@ async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             "`apis`, `check`, `sign-in` and `sign-out` are about a file, and send no request of yours: leave out \
              what is about one",
         ));
+    }
+    if command == Command::Apis && !arguments.api.demo {
+        return listing::run(&File::read(arguments.api.config.as_deref())?);
     }
     let (world, file) = World::new(arguments).await?;
     let Some(mut file) = file else {

@@ -1,15 +1,17 @@
 //! What came back: the body as it is, and what it probably means.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use http::{Response, StatusCode, header, response};
 use http_body::Body as HttpBody;
+use http_body_util::BodyExt as _;
 use tower_client_auth::{ApiConfig, AuthHint, AuthorizationMode, BoxError, PayloadHash, Standing};
 
 use crate::args::OutputArgs;
 use crate::exit::{Exit, Failure};
 use crate::explain::Explained;
 use crate::output::{self, Sink, Written, printable};
-use crate::request::pieces;
 use crate::tap::{Sent, first_line};
 
 pub(crate) async fn show<B>(
@@ -104,4 +106,28 @@ fn tell(
         AuthHint::WrongMode => output::note("`--mode` tries another"),
         _ => {}
     }
+}
+
+/// Reads a body to its end, piece by piece.
+async fn pieces<B>(
+    body: B,
+    mut each: impl FnMut(Bytes) -> Result<bool, Failure>,
+) -> Result<(), Failure>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(body);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let failure = Failure::from(error.into());
+            Failure::no_answer(format!("the answer broke off: {}", failure.message))
+        })?;
+        if let Ok(data) = frame.into_data()
+            && !each(data)?
+        {
+            break;
+        }
+    }
+    Ok(())
 }

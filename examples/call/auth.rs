@@ -1,13 +1,12 @@
 //! From a file and the command line to a layer: where each mode's credential comes from.
 
-use tower_client_auth::AuthorizationMode::{
-    self, ApiKey, AwsIam, AwsLambda, CognitoUserPools, OpenIdConnect,
-};
+use tower_client_auth::AuthorizationMode::{self, ApiKey, AwsIam, CognitoUserPools, OpenIdConnect};
 use tower_client_auth::oauth::TokenKind;
 use tower_client_auth::{ApiConfig, AuthSelector, Config, Secret};
 
 use crate::args::CredentialArgs;
 use crate::exit::Failure;
+use crate::fits;
 use crate::sources::{self, Source};
 use crate::user::User;
 use crate::world::World;
@@ -47,7 +46,7 @@ impl Auth {
                 problem.map_or_else(|| "no such API".to_owned(), |error| error.to_string());
             return Err(Failure::usage(format!("`--api`: {problem}")));
         };
-        check(config, name, api.mode, args)?;
+        fits::check(config, name, api.mode, args)?;
         match api.mode {
             AuthorizationMode::None => Ok(Self::new(selector, "none is needed")),
             ApiKey => key(selector, name, api, args),
@@ -110,7 +109,7 @@ async fn iam(
     };
     let can_sign_in = !args.guest && config.auth.user_pool.is_some();
     Ok(Auth {
-        user: can_sign_in.then(|| User::Pool(session.clone())),
+        user: can_sign_in.then(|| User::of_pool(session.clone())),
         ..Auth::new(selector.session(session), source)
     })
 }
@@ -141,7 +140,7 @@ fn token(
                 .user_pool_token_for(name, kind)?,
         };
         return Ok(Auth {
-            user: Some(User::Pool(session)),
+            user: Some(User::of_pool(session)),
             ..Auth::new(selector, format!("the user's {kind:?} token"))
         });
     }
@@ -174,78 +173,4 @@ fn token(
         "the API `{name}` wants a token ({mode}){missing}: type `--token-env NAME`, `--token-file PATH` or \
          `--token-command 'COMMAND'`"
     )))
-}
-
-/// Whether the options fit the mode: what would be passed over is a slip.
-fn check(
-    config: &Config,
-    name: &str,
-    mode: AuthorizationMode,
-    args: &CredentialArgs,
-) -> Result<(), Failure> {
-    let auth = &config.auth;
-    let (iam, pools, oidc) = (
-        mode == AwsIam,
-        mode == CognitoUserPools,
-        mode == OpenIdConnect,
-    );
-    let has_pool_user = pools || iam && auth.user_pool.is_some() && auth.identity_pool.is_some();
-    let takes_token = pools || oidc || mode == AwsLambda;
-    let has_token =
-        args.token_env.is_some() || args.token_file.is_some() || args.token_command.is_some();
-    for (option, is_given, fits, what) in [
-        (
-            "--user",
-            args.user.is_some(),
-            has_pool_user,
-            "signs a user of a user pool in",
-        ),
-        (
-            "--browser",
-            args.browser,
-            has_pool_user || oidc,
-            "signs a user in",
-        ),
-        (
-            "--device",
-            args.device,
-            oidc,
-            "signs a user of an OpenID provider in",
-        ),
-        (
-            "--guest",
-            args.guest,
-            iam && auth.identity_pool.is_some(),
-            "is about identity pools",
-        ),
-        ("--aws", args.aws, iam, "signs with AWS credentials"),
-        (
-            "--profile",
-            args.profile.is_some(),
-            iam,
-            "signs with AWS credentials",
-        ),
-        (
-            "--id-token",
-            args.id_token,
-            pools,
-            "is about users of a user pool",
-        ),
-        ("--token-…", has_token, takes_token, "gives a token"),
-        ("--bearer", args.bearer, takes_token, "is about tokens"),
-        (
-            "--api-key-env",
-            args.api_key_env.is_some(),
-            mode == ApiKey,
-            "gives an API key",
-        ),
-    ] {
-        if is_given && !fits {
-            return Err(Failure::usage(format!(
-                "`{option}` {what}, and that is nothing for the API `{name}` (mode {mode}): leave it out, or name \
-                 another mode by `--mode`"
-            )));
-        }
-    }
-    Ok(())
 }

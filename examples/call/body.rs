@@ -222,12 +222,8 @@ impl http_body::Body for Streamed {
         let read = buffer.filled().len();
         if read == 0 {
             this.meter.end();
-            return Poll::Ready(match this.left {
-                Some(_) => Some(Err(io::Error::other(
-                    "the file became shorter while it was sent",
-                ))),
-                None => None,
-            });
+            let shorter = "the file became shorter while it was sent";
+            return Poll::Ready(this.left.map(|_| Err(io::Error::other(shorter))));
         }
         if let Some(left) = &mut this.left {
             *left -= read as u64;

@@ -1,10 +1,9 @@
 //! One call: sent through the layer, and its answer printed.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, Request, Response, header};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt as _, Empty};
 use tower::{Layer as _, Service, ServiceExt as _};
@@ -20,6 +19,7 @@ use crate::body::{Body, IN_MEMORY, Meter, Payload};
 use crate::client;
 use crate::exit::{Exit, Failure};
 use crate::files::File;
+use crate::headers;
 use crate::output;
 use crate::sign_in;
 use crate::tap::Tap;
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &Arguments) -> Result<Exit, Failure> {
         .data
         .as_deref()
         .or(args.request.json.as_deref());
-    let headers = headers(args)?;
+    let headers = headers::read(&args.request)?;
     let goal = target::read(args, data.is_some())?;
     let (world, file) = World::new(args).await?;
     let (file, target) = match (file, &args.api.region, &args.api.service) {
@@ -222,67 +222,4 @@ fn tell(file: &File, target: &Target, api: &ApiConfig, auth: &Auth) {
     };
     output::remark(format_args!("mode {}{scope}", api.mode));
     output::remark(format_args!("credential: {}", auth.source));
-}
-
-/// The caller's headers, and what clients usually send.
-fn headers(args: &Arguments) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::new();
-    for text in &args.request.headers {
-        let (name, mut value) = header_of(text)?;
-        if output::is_secret(&name) {
-            value.set_sensitive(true);
-        }
-        let fits = headers.try_append(name, value);
-        fits.map_err(|_| Failure::usage("there are more headers than a request can have"))?;
-    }
-    let accept = match args.request.json {
-        Some(_) => "application/json",
-        None => "*/*",
-    };
-    let agent = concat!("tower-client-auth-call/", env!("CARGO_PKG_VERSION"));
-    for (name, usual) in [(header::ACCEPT, accept), (header::USER_AGENT, agent)] {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(usual));
-    }
-    Ok(headers)
-}
-
-fn header_of(text: &str) -> Result<(HeaderName, HeaderValue), Failure> {
-    let parts = text.split_once(':');
-    let parsed = parts.and_then(|(name, value)| {
-        // As bytes, which all of UTF-8 is.
-        let value = HeaderValue::from_bytes(value.trim().as_bytes()).ok()?;
-        Some((name.trim().parse().ok()?, value))
-    });
-    parsed.ok_or_else(|| {
-        // Not repeated here: it may hold a password.
-        Failure::usage(
-            "`-H` takes a name, a colon and a value: type `-H 'accept: application/json'`",
-        )
-    })
-}
-
-/// Reads a body to its end, piece by piece.
-pub(crate) async fn pieces<B>(
-    body: B,
-    mut each: impl FnMut(Bytes) -> Result<bool, Failure>,
-) -> Result<(), Failure>
-where
-    B: HttpBody<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let mut body = pin!(body);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            let failure = Failure::from(error.into());
-            Failure::no_answer(format!("the answer broke off: {}", failure.message))
-        })?;
-        if let Ok(data) = frame.into_data()
-            && !each(data)?
-        {
-            break;
-        }
-    }
-    Ok(())
 }

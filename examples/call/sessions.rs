@@ -79,7 +79,7 @@ fn user(world: &World, file: &File, args: &Arguments) -> Result<User, Failure> {
     };
     match (&auth.oidc, &auth.user_pool) {
         (Some(oidc), _) if at_provider => User::of_oidc(world, oidc),
-        (_, Some(_)) if !at_provider => Ok(User::Pool(world.session(&file.config, false)?)),
+        (_, Some(_)) if !at_provider => Ok(User::of_pool(world.session(&file.config, false)?)),
         _ => Err(Failure::configuration(format!(
             "{} has nowhere to sign in: neither a user pool nor, in tower-client-auth's own format, `auth.oidc`, \
              of the kind that is asked for",
@@ -91,7 +91,7 @@ fn user(world: &World, file: &File, args: &Arguments) -> Result<User, Failure> {
 fn all(world: &World, file: &File) -> Result<Vec<User>, Failure> {
     let mut all = Vec::new();
     if file.config.auth.user_pool.is_some() {
-        all.push(User::Pool(world.session(&file.config, false)?));
+        all.push(User::of_pool(world.session(&file.config, false)?));
     }
     if let Some(oidc) = &file.config.auth.oidc {
         all.push(User::of_oidc(world, oidc)?);

@@ -61,11 +61,10 @@ impl Source {
     async fn token(&self) -> Result<Token, BoxError> {
         Ok(match self {
             Self::Variable(token) => Token::new(token.expose())?,
-            // Whoever replaces the file does not do it while this runs.
-            Self::File(file) => file
-                .token()
-                .await
-                .map_err(|error| lasting(error.to_string()))?,
+            // Whoever replaces the file does not do it while this runs: it is not worth another try.
+            Self::File(file) => file.token().await.map_err(|error| {
+                lasting("there is no token in the file of `--token-file`").with_source(error)
+            })?,
             Self::Command(command) => run(command).await?,
             Self::Oidc(session) => session.token().await?,
             Self::User(tokens) => tokens.token().await?,

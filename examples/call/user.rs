@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::world::World;
 
 pub(crate) enum User {
-    Pool(Session),
+    Pool(Box<Session>),
     Oidc(Box<OidcUser>),
 }
 
@@ -28,6 +28,10 @@ pub(crate) struct OidcUser {
 const SCOPE: &str = "openid offline_access";
 
 impl User {
+    pub(crate) fn of_pool(session: Session) -> Self {
+        Self::Pool(Box::new(session))
+    }
+
     pub(crate) fn of_oidc(world: &World, oidc: &OidcConfig) -> Result<Self, Failure> {
         let provider = Provider::discover(&oidc.issuer, world.transport.clone())?;
         let mut client = OAuthClient::new(provider, oidc.client_id.as_str());

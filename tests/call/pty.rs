@@ -91,15 +91,17 @@ impl Terminal {
 
     /// Types it once the terminal does not show what is typed.
     pub(super) fn type_secret(&mut self, text: &str) {
-        let shows = || {
-            let modes = tcgetattr(&*self.pty)
-                .expect("the terminal's modes")
-                .local_modes;
+        let shows = |pty: &Pty| {
+            let modes = tcgetattr(pty).expect("the terminal's modes").local_modes;
             modes.contains(LocalModes::ECHO)
         };
+        let mut looks = 0..10_000;
         // Nothing tells of it.
-        while shows() {
-            thread::yield_now();
+        while shows(&self.pty) {
+            assert!(looks.next().is_some(), "the terminal shows what is typed");
+            if let Ok(chunk) = self.output.recv_timeout(Duration::from_millis(1)) {
+                self.screen.extend(chunk);
+            }
         }
         self.type_line(text);
     }
