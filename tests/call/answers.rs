@@ -125,9 +125,15 @@ fn other_errors_have_a_code_of_their_own() {
 
 #[test]
 fn a_silent_server_is_given_up() {
-    // Connections are made, and nobody is there.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
+    // It listens until the client has gone, or for a minute.
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let patience = stream.set_read_timeout(Some(Duration::from_secs(60)));
+        patience.expect("a timeout");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
     let server = Canned {
         origin: format!("http://{address}"),
         ..Canned::new(Vec::new())

@@ -204,12 +204,14 @@ fn what_goes_over_the_wire_is_shown_without_secrets() {
 
 #[test]
 fn a_signature_is_explained() {
-    let run = demo("--explain --api orders -H x-tenant:blue /items?b=2&a=1");
+    let line = "--explain --api orders -H x-tenant:blue -H x-auth-user:CANARY /items?b=2&a=1";
+    let run = demo(line);
+    assert!(!run.err.contains("CANARY"), "{}", run.err);
     run.is(
         0,
         &[
             "canonical request:\nGET\n/prod/items\na=1&b=2\n",
-            "\nx-amz-security-token:[redacted, 32 bytes]\nx-tenant:blue\n",
+            "\nx-amz-security-token:[redacted, 32 bytes]\nx-auth-user:[redacted, 6 bytes]\nx-tenant:blue\n",
             "string to sign:\nAWS4-HMAC-SHA256\n",
             "/eu-west-1/execute-api/aws4_request\n",
         ],
@@ -264,5 +266,25 @@ fn a_closed_pipe_is_no_failure() {
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {err}");
         assert!(!err.contains("panicked"), "{err}");
+    }
+}
+
+#[test]
+fn modes_have_the_names_that_people_give_them() {
+    for (name, mode) in [
+        ("none", "NONE"),
+        ("Api-Key", "API_KEY"),
+        ("IAM", "AWS_IAM"),
+        ("aws_iam", "AWS_IAM"),
+        ("user-pools", "AMAZON_COGNITO_USER_POOLS"),
+        ("AMAZON_COGNITO_USER_POOLS", "AMAZON_COGNITO_USER_POOLS"),
+        ("oidc", "OPENID_CONNECT"),
+        ("lambda", "AWS_LAMBDA"),
+    ] {
+        let checked = demo(&format!("check --api orders --mode {name}")).good();
+        assert!(
+            checked.contains(&format!("\norders  {mode}  https://")),
+            "{checked}"
+        );
     }
 }

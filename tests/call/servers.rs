@@ -7,7 +7,7 @@ use tower_client_auth::{TokenSource as _, Transport};
 use super::pty::Terminal;
 use super::{Folder, Run, call, run};
 use crate::cognito::Pools;
-use crate::ministack::REGION;
+use crate::ministack::{MiniStack, REGION};
 use crate::servers;
 
 /// The secret of the OpenID provider's client.
@@ -201,4 +201,34 @@ async fn a_user_stays_signed_in() {
     world.call("pool", &[], &[]).is(4, &["nobody is signed in"]);
     // As a guest.
     world.accepts("iam", &[], &[]);
+}
+
+/// A URL that is in no file, signed for a region and a service.
+#[tokio::test]
+async fn a_call_goes_over_tls_and_http_2() {
+    if servers::skipped("call, TLS") {
+        return;
+    }
+    let stack = MiniStack::started(true);
+    let certificate = stack.certificate().expect("a certificate");
+    let url = stack.rest_api("/prod/iam?a=1").to_string();
+    assert!(url.starts_with("https://"), "{url}");
+    let folder = Folder::new();
+    let arguments = ["--region", REGION, "--service", "execute-api", "-i", &url];
+    let ask = |secret: &str, trusted: bool| {
+        let mut command = call(&folder, &arguments);
+        command
+            .env("AWS_ACCESS_KEY_ID", stack.text("/user/key"))
+            .env("AWS_SECRET_ACCESS_KEY", secret);
+        if trusted {
+            command.env("SSL_CERT_FILE", certificate);
+        }
+        run(&mut command)
+    };
+    let secret = stack.text("/user/secret");
+    let answer = ask(secret, true).good();
+    assert!(answer.starts_with("HTTP/2 200\n"), "{answer}");
+    ask("a-guess", true).is(5, &["the API answered 403"]);
+    // Nobody vouches for it.
+    ask(secret, false).is(1, &["no answer from", "certificate"]);
 }
