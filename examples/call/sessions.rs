@@ -18,10 +18,14 @@ pub(crate) async fn sign_in(world: &World, file: &File, args: &Arguments) -> Res
     }
     let name = sign_in::run(world, &user, file, args).await;
     user.settled().await;
-    if world.is_demo && name.is_ok() {
-        output::remark("the demo keeps this in memory, and forgets it now");
+    let name = name?;
+    if !world.remembers() {
+        output::remark(match world.is_demo {
+            true => "the demo keeps this in memory, and forgets it now",
+            false => "forgotten now: there is no home folder, so type `--store PATH`",
+        });
     }
-    say("signed in", name?)
+    say("signed in", name)
 }
 
 /// Ends every session that the file may have started.

@@ -189,6 +189,8 @@ async fn a_user_stays_signed_in() {
     world.accepts("pool", &["--user", "alice"], &[]);
     world.accepts("pool", &["--id-token"], &[]);
     world.accepts("iam", &[], &[]);
+    let elsewhere = world.call("pool", &["--store", "other.json"], &[]);
+    elsewhere.is(4, &["nobody is signed in"]);
     let other = world.call("pool", &["--user", "bob"], &[]);
     other.is(4, &["another user's"]);
     let already = run(&mut call(&world.folder, &["sign-in"])).good();
