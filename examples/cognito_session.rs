@@ -20,6 +20,7 @@ mod reroute;
 #[allow(dead_code, reason = "each example needs a part of it")]
 #[path = "stand_in/signature.rs"]
 mod signature;
+#[allow(dead_code, reason = "each example needs a part of it")]
 #[path = "stand_in/cognito.rs"]
 mod stand_in;
 
@@ -104,6 +105,7 @@ where
 async fn tour() -> Result<(), BoxError> {
     let stand_in = stand_in::start(FILE).await?;
     stand_in.sign_up("alice", PASSWORD);
+    stand_in.keep_guests_out("orders");
     println!(
         "A stand-in for Cognito and API Gateway listens on {}.",
         stand_in.address()

@@ -32,3 +32,5 @@ mod spills;
 mod stand_in;
 #[path = "cognito/upkeep.rs"]
 mod upkeep;
+
+pub(crate) use pools::Pools;

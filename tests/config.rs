@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 use tower_client_auth::config::AuthConfig;
 use tower_client_auth::{ApiConfig, AuthError, Config};
 
-/// Set to 1, it makes the tests write down what they get, to be read by whoever changed it.
-const BLESS: &str = "TOWER_CLIENT_AUTH_BLESS";
-
 /// A part of every secret in the files.
 const CANARY: &str = "CANARY";
 
@@ -43,23 +40,7 @@ fn here(message: &str) -> String {
 
 /// Holds what was got against what is written down.
 fn compare(snapshot: &str, got: &str) {
-    let file = folder().join(snapshot);
-    if std::env::var_os(BLESS).is_some_and(|value| value == "1") {
-        fs::write(&file, got).expect("a file");
-    }
-    let expected = fs::read_to_string(&file).unwrap_or_default();
-    for (line, (expected, got)) in expected.lines().zip(got.lines()).enumerate() {
-        let line = line + 1;
-        assert_eq!(
-            expected, got,
-            "line {line} of {snapshot}; set {BLESS}=1 to write it anew"
-        );
-    }
-    assert_eq!(
-        expected.lines().count(),
-        got.lines().count(),
-        "{snapshot}: the number of lines"
-    );
+    crate::support::compare(&folder().join(snapshot), got);
 }
 
 #[test]

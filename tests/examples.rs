@@ -168,7 +168,7 @@ fn aws_config_with_an_environment() {
 }
 
 /// An example's executable, which cargo puts beside the folder of this test's.
-fn example(name: &str) -> Command {
+pub(crate) fn example(name: &str) -> Command {
     let this = std::env::current_exe().expect("the test's own path");
     let profile = this
         .ancestors()

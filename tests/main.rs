@@ -68,6 +68,7 @@ mod servers;
 mod browser;
 
 // What newcomers copy from, and the check of signatures that it shares with these tests.
+mod call;
 mod examples;
 #[allow(dead_code, reason = "a part of it is for the examples")]
 #[path = "../examples/stand_in/signature.rs"]

@@ -1,7 +1,9 @@
 //! What the tests share.
 
 use std::fmt::Display;
+use std::fs;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -154,4 +156,28 @@ where
             Ok((this.answer)(before, &seen))
         })
     }
+}
+
+/// Set to 1, it makes tests write down what they get, to be read by whoever changed it.
+pub(crate) const BLESS: &str = "TOWER_CLIENT_AUTH_BLESS";
+
+/// Holds what was got against what is written down in a file.
+pub(crate) fn compare(snapshot: &Path, got: &str) {
+    if std::env::var_os(BLESS).is_some_and(|value| value == "1") {
+        fs::write(snapshot, got).expect("a file");
+    }
+    let name = snapshot.display();
+    let expected = fs::read_to_string(snapshot).unwrap_or_default();
+    for (line, (expected, got)) in expected.lines().zip(got.lines()).enumerate() {
+        let line = line + 1;
+        assert_eq!(
+            expected, got,
+            "line {line} of {name}; set {BLESS}=1 to write it anew"
+        );
+    }
+    assert_eq!(
+        expected.lines().count(),
+        got.lines().count(),
+        "{name}: the number of lines; set {BLESS}=1 to write it anew"
+    );
 }

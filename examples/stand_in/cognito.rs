@@ -92,6 +92,29 @@ impl StandIn {
         self.world().users.sign_up(user, password);
     }
 
+    /// Has an API take members only.
+    pub(crate) fn keep_guests_out(&self, api: &str) {
+        self.each(api, |api| api.for_members = true);
+    }
+
+    /// Has an API take tokens that come from elsewhere.
+    pub(crate) fn accept(
+        &self,
+        api: &str,
+        is_good: impl Fn(&str) -> bool + Clone + Send + 'static,
+    ) {
+        self.each(api, |api| api.accepts = Box::new(is_good.clone()));
+    }
+
+    fn each(&self, name: &str, change: impl Fn(&mut Api)) {
+        let mut world = self.world();
+        world
+            .apis
+            .iter_mut()
+            .filter(|api| api.is(name))
+            .for_each(change);
+    }
+
     /// How many requests had this text in them, in a header or in the body.
     pub(crate) fn received(&self, text: &str) -> usize {
         let world = self.world();

@@ -84,6 +84,11 @@ impl StandIn {
         self.book().api_calls
     }
 
+    /// Whether an access token is good.
+    pub(crate) fn is_live(&self, token: &str) -> bool {
+        self.book().is_live(token)
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }

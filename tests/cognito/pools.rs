@@ -32,13 +32,13 @@ use crate::servers;
 pub(super) const REFRESH: &str = "GetTokensFromRefreshToken";
 
 /// The MiniStack that all tests share, with pools in it.
-pub(super) struct Pools {
-    pub(super) stack: &'static MiniStack,
+pub(crate) struct Pools {
+    pub(crate) stack: &'static MiniStack,
     known: Value,
 }
 
 impl Pools {
-    pub(super) fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Pools> = OnceLock::new();
         SHARED.get_or_init(|| {
             let stack = MiniStack::shared();
@@ -58,7 +58,7 @@ impl Pools {
     }
 
     /// Something that the setup script made.
-    pub(super) fn text(&self, path: &str) -> &str {
+    pub(crate) fn text(&self, path: &str) -> &str {
         let found = self.find(path);
         found.unwrap_or_else(|| panic!("the setup script made no {path}"))
     }
@@ -67,7 +67,7 @@ impl Pools {
         self.known.pointer(path).and_then(Value::as_str)
     }
 
-    pub(super) fn password(&self, user: &str) -> &str {
+    pub(crate) fn password(&self, user: &str) -> &str {
         self.text(&format!("/users/{user}/password"))
     }
 
@@ -76,7 +76,7 @@ impl Pools {
         self.text(&format!("/users/{user}/alias"))
     }
 
-    pub(super) fn client_id(&self, app: &str) -> &str {
+    pub(crate) fn client_id(&self, app: &str) -> &str {
         self.text(&format!("/clients/{app}/id"))
     }
 

@@ -128,7 +128,7 @@ fn the_schema_is_up_to_date() {
     let mut text = serde_json::to_string_pretty(&schema).expect("JSON");
     text.push('\n');
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.schema.json");
-    if std::env::var_os(super::BLESS).is_some_and(|value| value == "1") {
+    if std::env::var_os(crate::support::BLESS).is_some_and(|value| value == "1") {
         fs::write(&file, &text).expect("a file");
     }
     let written = fs::read_to_string(&file).expect("config.schema.json");
@@ -136,7 +136,7 @@ fn the_schema_is_up_to_date() {
     assert!(
         written == text,
         "set {}=1 to write config.schema.json anew",
-        super::BLESS
+        crate::support::BLESS
     );
 }
 

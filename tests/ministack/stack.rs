@@ -44,7 +44,7 @@ impl MiniStack {
         SHARED.get_or_init(|| Self::started(false))
     }
 
-    pub(super) fn started(with_tls: bool) -> Self {
+    pub(crate) fn started(with_tls: bool) -> Self {
         let tls = with_tls.then(Tls::new);
         let server = start(tls.as_ref());
         // Over TLS it cannot fetch the keys that tokens are verified with.
@@ -64,7 +64,7 @@ impl MiniStack {
         }
     }
 
-    pub(super) fn certificate(&self) -> Option<&Path> {
+    pub(crate) fn certificate(&self) -> Option<&Path> {
         self.tls.as_ref().map(|tls| tls.certificate.as_path())
     }
 
@@ -86,7 +86,7 @@ impl MiniStack {
         format!("{}/token", url(issuer)).parse().expect("a URI")
     }
 
-    pub(super) fn rest_api(&self, path: &str) -> Uri {
+    pub(crate) fn rest_api(&self, path: &str) -> Uri {
         let host = format!("{}.execute-api.localhost", self.text("/rest_api/id"));
         self.uri(&host, path)
     }

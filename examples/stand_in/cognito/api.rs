@@ -1,6 +1,6 @@
-//! The API Gateway: APIs that want to be signed to with credentials of the identity pool, and APIs that want an
-//! access token of the user pool. They answer who the caller is.
+//! The API Gateway: an API for each mode. They answer who the caller is.
 
+use aws_credential_types::Credentials;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri, request};
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use tower_client_auth::BoxError;
 use super::identity_pool::{GUEST, IdentityPool};
 use super::user_pool::{Kind, UserPool};
 use super::{REGION, member, reply};
-use crate::signature::{self, Refusal, text};
+use crate::signature::{self, ACCESS_KEY_ID, Refusal, SECRET_ACCESS_KEY, text};
 
-/// What the policy of the role for guests does not allow.
-const FOR_MEMBERS: &str = "orders";
+/// Who signs with the account's own credentials, which no identity pool gave out.
+const OWNER: &str = "the account's owner";
 
 /// An API of the file.
 pub(super) struct Api {
@@ -20,11 +20,18 @@ pub(super) struct Api {
     host: String,
     path: String,
     wants: Wants,
+    /// What the policy of the role for guests does not allow.
+    pub(super) for_members: bool,
+    /// Whether a token is good, for those that come from elsewhere.
+    pub(super) accepts: Box<dyn Fn(&str) -> bool + Send>,
 }
 
 enum Wants {
+    Nothing,
+    Key(String),
     Signature,
     UserToken,
+    OtherToken,
 }
 
 pub(super) fn read(file: &Value) -> Result<Vec<Api>, BoxError> {
@@ -36,7 +43,12 @@ pub(super) fn read(file: &Value) -> Result<Vec<Api>, BoxError> {
             name: name.clone(),
             host: endpoint.host().unwrap_or_default().to_owned(),
             path: endpoint.path().to_owned(),
+            for_members: false,
+            accepts: Box::new(|_| false),
             wants: match member(api, "authorizationType") {
+                "NONE" => Wants::Nothing,
+                "API_KEY" => Wants::Key(member(api, "apiKey").to_owned()),
+                "OPENID_CONNECT" | "AWS_LAMBDA" => Wants::OtherToken,
                 "AWS_IAM" => Wants::Signature,
                 "AMAZON_COGNITO_USER_POOLS" => Wants::UserToken,
                 other => return Err(format!("the stand-in knows no mode `{other}`").into()),
@@ -47,6 +59,10 @@ pub(super) fn read(file: &Value) -> Result<Vec<Api>, BoxError> {
 }
 
 impl Api {
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     pub(super) fn serves(&self, host: &str, path: &str) -> bool {
         let below = path.strip_prefix(self.path.as_str());
         host == self.host && below.is_some_and(|rest| rest.starts_with('/'))
@@ -59,17 +75,35 @@ impl Api {
         users: &UserPool,
         identities: &IdentityPool,
     ) -> Response {
-        let caller = match self.wants {
+        let caller = match &self.wants {
+            Wants::Nothing => Ok("anybody"),
+            Wants::Key(key) if text(&head.headers, "x-api-key") == Some(key) => {
+                Ok("known by your key")
+            }
+            Wants::Key(_) => Err(Refusal::forbidden("Forbidden")),
             Wants::Signature => role(head, body, identities),
             Wants::UserToken => user(head, users),
+            Wants::OtherToken => self.other(head),
         };
         match caller {
-            Ok(GUEST) if self.name == FOR_MEMBERS => self.denied(head, GUEST),
+            Ok(GUEST) if self.for_members => self.denied(head, GUEST),
             Ok(caller) => {
-                let body = json!({ "message": format!("you are {caller}") });
+                let body = json!({
+                    "api": self.name,
+                    "message": format!("you are {caller}"),
+                    "received": format!("{} {}, {} bytes", head.method, head.uri, body.len()),
+                });
                 reply(StatusCode::OK, &body)
             }
             Err(refusal) => reply(refusal.status, &json!({ "message": refusal.message })),
+        }
+    }
+
+    /// Whoever the token is for.
+    fn other(&self, head: &request::Parts) -> Result<&'static str, Refusal> {
+        match text(&head.headers, "authorization") {
+            Some(token) if (self.accepts)(token) => Ok("known by your token"),
+            _ => Err(Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized")),
         }
     }
 
@@ -94,9 +128,16 @@ fn role(
     body: &[u8],
     identities: &IdentityPool,
 ) -> Result<&'static str, Refusal> {
-    let find = |access_key_id: &str| identities.credentials(access_key_id);
+    let owner = || Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in");
+    let find = |access_key_id: &str| match access_key_id {
+        ACCESS_KEY_ID => Some(owner()),
+        id => identities.credentials(id),
+    };
     let signer = signature::check_by(head, body, REGION, find)?;
-    Ok(identities.role(&signer))
+    Ok(match signer.access_key_id() {
+        ACCESS_KEY_ID => OWNER,
+        _ => identities.role(&signer),
+    })
 }
 
 /// The user whose access token came: as it is, without `Bearer` before it.

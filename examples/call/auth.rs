@@ -1,0 +1,176 @@
+//! From a file and the command line to a layer: where each mode's credential comes from.
+
+use tower_client_auth::AuthorizationMode::{self, ApiKey, AwsIam, CognitoUserPools, OpenIdConnect};
+use tower_client_auth::oauth::TokenKind;
+use tower_client_auth::{ApiConfig, AuthSelector, Config, Secret};
+
+use crate::args::CredentialArgs;
+use crate::exit::Failure;
+use crate::fits;
+use crate::sources::{self, Source};
+use crate::user::User;
+use crate::world::World;
+
+/// How requests to one API are authorized.
+pub(crate) struct Auth {
+    pub(crate) selector: AuthSelector,
+    /// Who can sign in for that.
+    pub(crate) user: Option<User>,
+    /// Where the credential comes from, in words.
+    pub(crate) source: String,
+    /// What to do if there is none.
+    pub(crate) tip: Option<&'static str>,
+}
+
+impl Auth {
+    fn new(selector: AuthSelector, source: impl Into<String>) -> Self {
+        Self {
+            selector,
+            user: None,
+            source: source.into(),
+            tip: None,
+        }
+    }
+
+    pub(crate) async fn of(
+        world: &World,
+        config: &Config,
+        name: &str,
+        args: &CredentialArgs,
+    ) -> Result<Self, Failure> {
+        let selector = config.selector();
+        let Some(api) = config.apis.get(name) else {
+            // The selector knows what was meant.
+            let problem = selector.layer(name).err();
+            let problem =
+                problem.map_or_else(|| "no such API".to_owned(), |error| error.to_string());
+            return Err(Failure::usage(format!("`--api`: {problem}")));
+        };
+        fits::check(config, name, api.mode, args)?;
+        match api.mode {
+            AuthorizationMode::None => Ok(Self::new(selector, "none is needed")),
+            ApiKey => key(selector, name, api, args),
+            AwsIam => iam(world, config, selector, api, args).await,
+            mode => token(world, config, selector, (name, mode), args),
+        }
+    }
+}
+
+fn key(
+    selector: AuthSelector,
+    name: &str,
+    api: &ApiConfig,
+    args: &CredentialArgs,
+) -> Result<Auth, Failure> {
+    let Some(variable) = &args.api_key_env else {
+        return match api.api_key {
+            Some(_) => Ok(Auth::new(selector, "the key in the file")),
+            None => Err(Failure::no_credential(format!(
+                "the API `{name}` has mode API_KEY, and the file does not hold the key: put it into an \
+                 environment variable, and type `--api-key-env NAME`"
+            ))),
+        };
+    };
+    let key = sources::variable("--api-key-env", variable)?;
+    let selector = selector.api_key_for(name, Secret::new(key))?;
+    Ok(Auth::new(
+        selector,
+        format!("the key in the variable {variable}"),
+    ))
+}
+
+async fn iam(
+    world: &World,
+    config: &Config,
+    selector: AuthSelector,
+    api: &ApiConfig,
+    args: &CredentialArgs,
+) -> Result<Auth, Failure> {
+    let is_aws = args.aws || args.profile.is_some() || config.auth.identity_pool.is_none();
+    if is_aws {
+        let chain = sources::aws(api.region.as_deref(), args.profile.as_deref()).await?;
+        let source = match &args.profile {
+            Some(profile) => format!("AWS's default chain, with the profile {profile}"),
+            None => "AWS's default chain".to_owned(),
+        };
+        return Ok(Auth {
+            tip: Some(
+                "there are no AWS credentials: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or type \
+                 `--profile NAME`; sign-ins by AWS's SSO come by\n\
+                 eval \"$(aws configure export-credentials --format env)\"",
+            ),
+            ..Auth::new(selector.aws_provider(chain), source)
+        });
+    }
+    let session = world.session(config, args.guest)?;
+    let source = match (args.guest, &config.auth.user_pool) {
+        (false, Some(_)) => "the identity pool, as the user who is signed in, or as a guest",
+        _ => "the identity pool, as a guest",
+    };
+    let can_sign_in = !args.guest && config.auth.user_pool.is_some();
+    Ok(Auth {
+        user: can_sign_in.then(|| User::of_pool(session.clone())),
+        ..Auth::new(selector.session(session), source)
+    })
+}
+
+fn token(
+    world: &World,
+    config: &Config,
+    selector: AuthSelector,
+    (name, mode): (&str, AuthorizationMode),
+    args: &CredentialArgs,
+) -> Result<Auth, Failure> {
+    if let Some((source, words)) = Source::given(args)? {
+        let selector = selector.tokens(mode, source.tokens(args.bearer))?;
+        return Ok(Auth::new(selector, words));
+    }
+    if mode == CognitoUserPools && config.auth.user_pool.is_some() {
+        let session = world.session(config, false)?;
+        let api = config.apis.get(name);
+        let kind = match args.id_token {
+            true => TokenKind::Id,
+            false => api.map_or_else(TokenKind::default, |api| api.user_pool_token),
+        };
+        let source = Source::User(session.tokens(kind)).tokens(args.bearer);
+        let selector = match args.bearer {
+            true => selector.tokens(mode, source)?,
+            false => selector
+                .session(session.clone())
+                .user_pool_token_for(name, kind)?,
+        };
+        return Ok(Auth {
+            user: Some(User::of_pool(session)),
+            ..Auth::new(selector, format!("the user's {kind:?} token"))
+        });
+    }
+    if mode == OpenIdConnect
+        && let Some(oidc) = &config.auth.oidc
+    {
+        let user = User::of_oidc(world, oidc)?;
+        let selector = match &user {
+            User::Oidc(login) => {
+                let source = Source::Oidc(login.session.clone());
+                selector.tokens(mode, source.tokens(args.bearer))?
+            }
+            User::Pool(_) => selector,
+        };
+        let source = format!(
+            "the access token of the user who signs in at {}",
+            oidc.issuer
+        );
+        return Ok(Auth {
+            user: Some(user),
+            ..Auth::new(selector, source)
+        });
+    }
+    let missing = match mode {
+        CognitoUserPools => ", and the file names no user pool",
+        OpenIdConnect => ", and the file names no provider to sign in at",
+        _ => "",
+    };
+    Err(Failure::no_credential(format!(
+        "the API `{name}` wants a token ({mode}){missing}: type `--token-env NAME`, `--token-file PATH` or \
+         `--token-command 'COMMAND'`"
+    )))
+}
