@@ -66,11 +66,50 @@
 //! # Ok::<(), tower_client_auth::AuthError>(())
 //! ```
 //!
+//! **A proxy takes its upstream's own CORS headers off first.** tower-http's layer adds headers to an answer and
+//! removes none, so that an `access-control-allow-origin: *` from below reaches pages which are not on the list:
+//!
+//! ```
+//! use axum::Router;
+//! use axum::middleware;
+//! use axum::response::Response;
+//! use tower_client_auth::{AuthError, cors};
+//!
+//! async fn without_cors(mut answer: Response) -> Response {
+//!     let headers = answer.headers_mut();
+//!     let names = headers.keys().filter(|name| name.as_str().starts_with("access-control-"));
+//!     for name in names.cloned().collect::<Vec<_>>() {
+//!         headers.remove(name);
+//!     }
+//!     answer
+//! }
+//!
+//! fn in_front_of(upstream: Router) -> Result<Router, AuthError> {
+//!     Ok(upstream
+//!         .layer(middleware::map_response(without_cors))
+//!         .layer(cors::layer(["https://app.example.com"])?))
+//! }
+//! # use axum::body::Body;
+//! # use axum::extract::Request;
+//! # use axum::routing::get;
+//! # use tower::ServiceExt;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_client_auth::BoxError> {
+//! # let upstream = Router::new().route("/", get(|| async { [("access-control-allow-origin", "*")] }));
+//! # let request = || Request::get("/").header("origin", "https://evil.example").body(Body::empty());
+//! # let answer = upstream.clone().layer(cors::layer(["https://app.example.com"])?).oneshot(request()?).await?;
+//! # assert_eq!(answer.headers()["access-control-allow-origin"], "*", "what the text says");
+//! # let answer = in_front_of(upstream)?.oneshot(request()?).await?;
+//! # assert!(!answer.headers().contains_key("access-control-allow-origin"));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it allows
 //!
 //! | | |
 //! |---|---|
-//! | origins | those you name, or `*` alone for any |
+//! | origins | those you name, or `*` alone for any; and what the service below allows by itself |
 //! | request headers | [`REQUEST_HEADERS`], and those you name |
 //! | methods | [`METHODS`] |
 //! | response headers that scripts can read | [`RESPONSE_HEADERS`], and the few that browsers always show |
@@ -80,7 +119,7 @@
 //!
 //! It answers every `OPTIONS` request itself, so none reaches the service below.
 //!
-//! **`Access-Control-Allow-Credentials` is not sent, and need not be.** What CORS calls credentials are
+//! **It sends no `Access-Control-Allow-Credentials`, and none is needed.** What CORS calls credentials are
 //! cookies, client certificates, and passwords that the *browser* remembers. An `authorization` that a
 //! script sets is a header like any other. With `.allow_credentials(true)` cookies are let in, and forged
 //! requests with them; it cannot be joined to `*`, and tower-http panics when such a layer is put on.
