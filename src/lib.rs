@@ -189,7 +189,8 @@ pub use layer::SigV4Layer;
 #[doc(inline)]
 pub use layer::{
     ApiKeyLayer, Applied, AuthBody, AuthHint, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
-    BearerTokenLayer, Buffer, CloneBody, Existing, Need, OutOfScope, Passthrough, Scope, Verdict,
+    BearerTokenLayer, Buffer, CloneBody, Existing, Need, OutOfScope, Passthrough, ReplayBody,
+    Scope, Verdict,
 };
 #[cfg(feature = "amplify")]
 pub use mode::AuthorizationMode;

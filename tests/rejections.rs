@@ -5,6 +5,7 @@ mod hints;
 mod noise;
 mod peek;
 mod renewals;
+mod replay_body;
 mod replays;
 mod skew;
 

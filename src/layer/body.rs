@@ -13,7 +13,7 @@ use super::{Applied, Need};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
-/// How bodies are made ready: [`Passthrough`], [`CloneBody`] or [`Buffer`].
+/// How bodies are made ready: [`Passthrough`], [`CloneBody`], [`ReplayBody`](super::ReplayBody) or [`Buffer`].
 ///
 /// The choice is part of a layer's type, because it decides what body the service below gets and
 /// whether a request can be sent twice. Sealed: the ways a body can be prepared are the engine's
@@ -77,6 +77,7 @@ mod sealed {
     impl Sealed for super::Passthrough {}
     impl Sealed for super::CloneBody {}
     impl Sealed for super::Buffer {}
+    impl Sealed for crate::layer::ReplayBody {}
 }
 
 /// Bodies go through untouched, and cannot be sent twice. For schemes that look at the head only;
@@ -162,7 +163,7 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
 }
 
 #[inline]
-fn unread<T>(need: Need, body: T) -> Readied<T> {
+pub(super) fn unread<T>(need: Need, body: T) -> Readied<T> {
     match need {
         Need::Head => Ok((body, PayloadHash::Unsigned)),
         Need::Hashed(hash) => Ok((body, hash)),

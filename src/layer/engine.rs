@@ -134,8 +134,8 @@ impl<A, P> AuthorizeLayer<A, P> {
 }
 
 impl<A, P, I> AuthorizeLayer<A, P, I> {
-    /// How bodies are made ready: [`Passthrough`], [`CloneBody`](crate::CloneBody) or
-    /// [`Buffer`](crate::Buffer) with a limit of one's own.
+    /// How bodies are made ready: [`Passthrough`], [`CloneBody`](crate::CloneBody),
+    /// [`ReplayBody`](crate::ReplayBody) or [`Buffer`](crate::Buffer) with a limit of one's own.
     pub fn payload<Q>(self, payload: Q) -> AuthorizeLayer<A, Q, I> {
         AuthorizeLayer {
             shared: Shared {
@@ -164,7 +164,8 @@ impl<A, P, I> AuthorizeLayer<A, P, I> {
     /// tells more.
     ///
     /// `payload` says how the body can be sent twice: [`CloneBody`](crate::CloneBody) clones it
-    /// before sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read. Where
+    /// before sending, [`Buffer`](crate::Buffer) has it in memory if the scheme needed it read,
+    /// [`ReplayBody`](crate::ReplayBody) keeps what has gone by. Where
     /// it cannot, where there is no other credential or none that can be used, and where the second
     /// answer is a rejection too, the caller gets the server's answer as it came. If the second attempt
     /// itself fails, its error is the caller's. It replaces what [`payload`](Self::payload) said.

@@ -20,6 +20,7 @@ mod inspect;
 mod overrides;
 mod peek;
 mod reject;
+mod replay_body;
 mod scope;
 #[cfg(feature = "sigv4")]
 mod sigv4;
@@ -40,6 +41,7 @@ pub use hint::AuthHint;
 pub use inspect::{HeadOnly, Inspect, Inspected};
 pub use overrides::AuthOverride;
 pub use peek::{InspectErrors, PeekBody, PeekFuture};
+pub use replay_body::{Attempt, Kept, ReplayBody, ReplayedBody};
 pub use scope::Scope;
 #[cfg(feature = "sigv4")]
 pub use sigv4::{SigV4, SigV4Layer, SigV4Plan, Signs};
