@@ -23,10 +23,16 @@ mod target;
 // Credentials, and who signs in for them.
 #[path = "call/auth.rs"]
 mod auth;
+#[path = "call/binding.rs"]
+mod binding;
 #[path = "call/challenges.rs"]
 mod challenges;
+#[path = "call/commands.rs"]
+mod commands;
 #[path = "call/fits.rs"]
 mod fits;
+#[path = "call/places.rs"]
+mod places;
 #[path = "call/prompt.rs"]
 mod prompt;
 #[path = "call/sign_in.rs"]

@@ -47,6 +47,7 @@ pub(crate) async fn start() -> Result<(SocketAddr, File), Failure> {
     let file = File {
         config,
         name: "the demo's file".to_owned(),
+        is_found: false,
     };
     Ok((hosts.address(), file))
 }
