@@ -18,6 +18,8 @@ pub(crate) struct Auth {
     pub(crate) selector: AuthSelector,
     /// Who can sign in for that.
     pub(crate) user: Option<User>,
+    /// Whether it goes without anybody who signs in.
+    pub(crate) takes_guests: bool,
     /// Where the credential comes from, in words.
     pub(crate) source: String,
     /// What to do if there is none.
@@ -29,6 +31,7 @@ impl Auth {
         Self {
             selector,
             user: None,
+            takes_guests: false,
             source: source.into(),
             tip: None,
         }
@@ -146,6 +149,7 @@ async fn iam(
     let source = format!("the identity pool, {who}{places}");
     Ok(Auth {
         user: can_sign_in.then(|| User::of_pool(session.clone())),
+        takes_guests,
         ..Auth::new(selector.session(session), source)
     })
 }

@@ -14,14 +14,18 @@ pub(crate) fn is_in_plain_text(api: &ApiConfig) -> bool {
     if api.mode == AuthorizationMode::None {
         return false;
     }
-    let covers = Scope::origin(api.endpoint.origin()).and_then(|only| only.covers(api.endpoint.uri()));
+    let covers =
+        Scope::origin(api.endpoint.origin()).and_then(|only| only.covers(api.endpoint.uri()));
     covers.is_err_and(|error| error.kind() == AuthErrorKind::PlainText)
 }
 
 /// The host of a pool's endpoint, which may be a URL or a host: with a port, and with nothing else.
 pub(crate) fn host(endpoint: &str) -> String {
     let uri = endpoint.parse::<Uri>().ok();
-    let authority = uri.as_ref().and_then(Uri::authority).map(|found| found.as_str());
+    let authority = uri
+        .as_ref()
+        .and_then(Uri::authority)
+        .map(|found| found.as_str());
     let authority = authority.unwrap_or(endpoint);
     // What is before it is no place, but may look like one.
     printable(authority.rsplit('@').next().unwrap_or_default())
@@ -29,8 +33,14 @@ pub(crate) fn host(endpoint: &str) -> String {
 
 /// Where the pools are that a call asks, if the file puts them elsewhere than AWS does.
 pub(crate) fn of_pools(auth: &AuthConfig, asks_users: bool, asks_identities: bool) -> String {
-    let users = auth.user_pool.as_ref().and_then(|pool| pool.endpoint.as_deref());
-    let identities = auth.identity_pool.as_ref().and_then(|pool| pool.endpoint.as_deref());
+    let users = auth
+        .user_pool
+        .as_ref()
+        .and_then(|pool| pool.endpoint.as_deref());
+    let identities = auth
+        .identity_pool
+        .as_ref()
+        .and_then(|pool| pool.endpoint.as_deref());
     let mut words = String::new();
     for (what, is_asked, endpoint) in [
         ("user pool", asks_users, users),

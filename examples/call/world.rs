@@ -52,12 +52,14 @@ impl World {
             && !args.output.silent
         {
             let name = output::printable(&file.name);
-            output::remark(format_args!("configuration: {name}, which is in this folder"));
+            output::remark(format_args!(
+                "configuration: {name}, which is in this folder"
+            ));
         }
         let world = Self {
-            account: file.as_ref().map_or_else(String::new, |file| {
-                binding::fingerprint(&file.config)
-            }),
+            account: file
+                .as_ref()
+                .map_or_else(String::new, |file| binding::fingerprint(&file.config)),
             has_file: file.is_some(),
             transport: Transport::new(client::build(&connector)),
             connector,
