@@ -7,7 +7,8 @@ use tower_client_auth::{ApiConfig, AuthErrorKind, AuthorizationMode, Scope};
 use crate::output::printable;
 
 /// What is said where a file lets a credential go unencrypted.
-pub(crate) const IN_PLAIN_TEXT: &str = "the credential crosses the network in plain text (`allow_plain_http`): anybody on the way can read it and use it";
+pub(crate) const IN_PLAIN_TEXT: &str = "the credential crosses the network in plain text (`allow_plain_http`): \
+     anybody on the way can read it and use it";
 
 /// Whether an API's credential crosses a network in plain text.
 pub(crate) fn is_in_plain_text(api: &ApiConfig) -> bool {
