@@ -21,12 +21,22 @@ mod files;
 mod target;
 
 // Credentials, and who signs in for them.
+#[path = "call/advice.rs"]
+mod advice;
 #[path = "call/auth.rs"]
 mod auth;
+#[path = "call/binding.rs"]
+mod binding;
+#[path = "call/browser.rs"]
+mod browser;
 #[path = "call/challenges.rs"]
 mod challenges;
+#[path = "call/commands.rs"]
+mod commands;
 #[path = "call/fits.rs"]
 mod fits;
+#[path = "call/places.rs"]
+mod places;
 #[path = "call/prompt.rs"]
 mod prompt;
 #[path = "call/sign_in.rs"]

@@ -2,16 +2,24 @@
 
 #[path = "call/answers.rs"]
 mod answers;
+#[path = "call/checks.rs"]
+mod checks;
 #[path = "call/demo.rs"]
 mod demo;
 #[path = "call/help.rs"]
 mod help;
+#[cfg(unix)]
+#[path = "call/kept.rs"]
+mod kept;
 #[cfg(unix)]
 #[path = "call/pty.rs"]
 mod pty;
 #[cfg(unix)]
 #[path = "call/servers.rs"]
 mod servers;
+#[cfg(unix)]
+#[path = "call/signing_in.rs"]
+mod signing_in;
 #[cfg(unix)]
 #[path = "call/terminal.rs"]
 mod terminal;

@@ -179,7 +179,8 @@ const AFTER_HELP: &str = "\
 
 Secrets are never arguments, which other users of a machine can see: passwords are asked for, and
 tokens and keys come from variables, files and commands. AWS credentials come from the file's
-identity pool, or as for AWS's own tools. A user stays signed in until `call sign-out`.
+identity pool, or, with `--aws` only, as for AWS's own tools. A user stays signed in until
+`call sign-out`, for files that name the same hosts.
 
 Examples:
   call --demo apis

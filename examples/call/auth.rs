@@ -7,6 +7,8 @@ use tower_client_auth::{ApiConfig, AuthSelector, Config, Secret};
 use crate::args::CredentialArgs;
 use crate::exit::Failure;
 use crate::fits;
+use crate::output::printable;
+use crate::places;
 use crate::sources::{self, Source};
 use crate::user::User;
 use crate::world::World;
@@ -16,6 +18,8 @@ pub(crate) struct Auth {
     pub(crate) selector: AuthSelector,
     /// Who can sign in for that.
     pub(crate) user: Option<User>,
+    /// Whether it goes without anybody who signs in.
+    pub(crate) takes_guests: bool,
     /// Where the credential comes from, in words.
     pub(crate) source: String,
     /// What to do if there is none.
@@ -27,12 +31,26 @@ impl Auth {
         Self {
             selector,
             user: None,
+            takes_guests: false,
             source: source.into(),
             tip: None,
         }
     }
 
     pub(crate) async fn of(
+        world: &World,
+        config: &Config,
+        name: &str,
+        args: &CredentialArgs,
+    ) -> Result<Self, Failure> {
+        if let Some(api) = config.apis.get(name) {
+            fits::check(config, name, api.mode, args)?;
+        }
+        Self::by_any(world, config, name, args).await
+    }
+
+    /// The same, of options that may be for other APIs of the file.
+    pub(crate) async fn by_any(
         world: &World,
         config: &Config,
         name: &str,
@@ -46,13 +64,17 @@ impl Auth {
                 problem.map_or_else(|| "no such API".to_owned(), |error| error.to_string());
             return Err(Failure::usage(format!("`--api`: {problem}")));
         };
-        fits::check(config, name, api.mode, args)?;
-        match api.mode {
-            AuthorizationMode::None => Ok(Self::new(selector, "none is needed")),
-            ApiKey => key(selector, name, api, args),
-            AwsIam => iam(world, config, selector, api, args).await,
-            mode => token(world, config, selector, (name, mode), args),
+        let mut auth = match api.mode {
+            AuthorizationMode::None => Self::new(selector, "none is needed"),
+            ApiKey => key(selector, name, api, args)?,
+            AwsIam => iam(world, config, selector, (name, api), args).await?,
+            mode => token(world, config, selector, (name, mode), args)?,
+        };
+        if places::is_in_plain_text(api) {
+            auth.source.push_str("; ");
+            auth.source.push_str(places::IN_PLAIN_TEXT);
         }
+        Ok(auth)
     }
 }
 
@@ -83,10 +105,22 @@ async fn iam(
     world: &World,
     config: &Config,
     selector: AuthSelector,
-    api: &ApiConfig,
+    (name, api): (&str, &ApiConfig),
     args: &CredentialArgs,
 ) -> Result<Auth, Failure> {
-    let is_aws = args.aws || args.profile.is_some() || config.auth.identity_pool.is_none();
+    // Those of whoever uses this machine are for no host of a file that they have not been told of.
+    let is_aws = args.aws || args.profile.is_some() || !world.has_file;
+    if !is_aws && config.auth.identity_pool.is_none() {
+        let (host, region) = (api.endpoint.uri().host(), api.region.as_deref());
+        return Err(Failure::no_credential(format!(
+            "the API `{name}` wants a signature ({}), and the file names no identity pool: type `--aws`, or \
+             `--profile NAME`, to sign with the AWS credentials of this machine, for {} and {}/{}",
+            api.mode,
+            host.unwrap_or_default(),
+            printable(region.unwrap_or("no region")),
+            printable(api.signing_name()),
+        )));
+    }
     if is_aws {
         let chain = sources::aws(api.region.as_deref(), args.profile.as_deref()).await?;
         let source = match &args.profile {
@@ -103,13 +137,19 @@ async fn iam(
         });
     }
     let session = world.session(config, args.guest)?;
-    let source = match (args.guest, &config.auth.user_pool) {
-        (false, Some(_)) => "the identity pool, as the user who is signed in, or as a guest",
-        _ => "the identity pool, as a guest",
-    };
     let can_sign_in = !args.guest && config.auth.user_pool.is_some();
+    let pool = config.auth.identity_pool.as_ref();
+    let takes_guests = pool.is_none_or(|pool| pool.allow_guests);
+    let who = match (can_sign_in, takes_guests) {
+        (true, true) => "as the user who is signed in, or as a guest",
+        (true, false) => "as the user who is signed in",
+        _ => "as a guest",
+    };
+    let places = places::of_pools(&config.auth, can_sign_in, true);
+    let source = format!("the identity pool, {who}{places}");
     Ok(Auth {
         user: can_sign_in.then(|| User::of_pool(session.clone())),
+        takes_guests,
         ..Auth::new(selector.session(session), source)
     })
 }
@@ -139,9 +179,10 @@ fn token(
                 .session(session.clone())
                 .user_pool_token_for(name, kind)?,
         };
+        let places = places::of_pools(&config.auth, true, false);
         return Ok(Auth {
             user: Some(User::of_pool(session)),
-            ..Auth::new(selector, format!("the user's {kind:?} token"))
+            ..Auth::new(selector, format!("the user's {kind:?} token{places}"))
         });
     }
     if mode == OpenIdConnect
@@ -157,7 +198,7 @@ fn token(
         };
         let source = format!(
             "the access token of the user who signs in at {}",
-            oidc.issuer
+            printable(&oidc.issuer)
         );
         return Ok(Auth {
             user: Some(user),

@@ -70,9 +70,6 @@ impl Payload {
     }
 
     async fn of_stream(path: Option<PathBuf>, hashed: bool) -> Result<Self, Failure> {
-        if path.is_none() && io::stdin().is_terminal() {
-            crate::output::remark("the body is what you type, until Ctrl-D");
-        }
         if !hashed {
             return Ok(Self::Stream(path));
         }
@@ -157,6 +154,9 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 async fn open(path: Option<&Path>) -> Result<Pin<Box<dyn AsyncRead + Send>>, Failure> {
     let Some(path) = path else {
+        if io::stdin().is_terminal() {
+            crate::output::remark("the body is what you type, until Ctrl-D");
+        }
         return Ok(Box::pin(tokio::io::stdin()));
     };
     let file = tokio::fs::File::open(path).await;

@@ -1,6 +1,7 @@
 //! `call check`: whether each API can be called. Builds the layers and looks at what they would send.
 
 use std::convert::Infallible;
+use std::fmt;
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
@@ -13,10 +14,12 @@ use tower_client_auth::AuthorizationMode::{
 use tower_client_auth::{ApiConfig, AuthBody, BoxError, Config, Secret};
 
 use crate::args::Arguments;
+use crate::auth::Auth;
 use crate::exit::{Exit, Failure};
 use crate::files::File;
 use crate::listing;
 use crate::output::{self, printable, shown};
+use crate::places;
 use crate::target::set_mode;
 use crate::user::User;
 use crate::world::World;
@@ -30,7 +33,11 @@ pub(crate) async fn run(world: &World, file: &mut File, args: &Arguments) -> Res
         Some(name) => vec![name.clone()],
         None => file.config.apis.keys().cloned().collect(),
     };
-    let mut bad = 0;
+    if names.is_empty() {
+        output::print(&text)?;
+        return Err(Failure::configuration(format!("{} has no APIs", file.name)));
+    }
+    let mut counts = Counts::default();
     for name in &names {
         set_mode(&mut file.config, name, &args.api)?;
         let Some(api) = file.config.apis.get(name) else {
@@ -48,26 +55,80 @@ pub(crate) async fn run(world: &World, file: &mut File, args: &Arguments) -> Res
             api.mode,
             api.endpoint
         ));
-        match sent(world, &file.config, name, api).await {
-            Ok(headers) => describe(&mut text, &file.config, api, &headers),
+        let headers = match sent(world, &file.config, name, api).await {
+            Ok(headers) => headers,
             Err(error) => {
-                bad += 1;
+                counts.bad += 1;
                 let failure = Failure::from(error);
                 text.push_str(&format!("  cannot be used: {}\n", failure.message));
+                continue;
             }
+        };
+        let credential = match &args.api.api {
+            Some(_) => Auth::of(world, &file.config, name, &args.credential).await,
+            None => Auth::by_any(world, &file.config, name, &args.credential).await,
+        };
+        match credential {
+            Ok(auth) => {
+                counts.ready += 1;
+                text.push_str(&format!("  credential: {}\n", auth.source));
+            }
+            Err(failure) if failure.exit == Exit::NoCredential => {
+                counts.lacking += 1;
+                text.push_str(&format!(
+                    "  configured; a call still needs its credential: {}\n",
+                    failure.message
+                ));
+                if places::is_in_plain_text(api) {
+                    text.push_str(&format!("  warning: {}\n", places::IN_PLAIN_TEXT));
+                }
+            }
+            Err(failure) => return Err(failure),
         }
+        describe(&mut text, api, &headers);
     }
-    let verdict = match (bad, names.len()) {
-        (0, 1) => "it can be called".to_owned(),
-        (0, count) => format!("all {count} can be called"),
-        (bad, count) => format!("{bad} of {count} cannot be called"),
-    };
-    text.push_str(&format!("\n{verdict}; nothing was sent\n"));
+    text.push_str(&format!("\n{counts}; nothing was sent\n"));
     output::print(&text)?;
-    Ok(match bad {
+    Ok(match counts.bad {
         0 => Exit::Answered,
         _ => Exit::Configuration,
     })
+}
+
+/// Of how many APIs what is true.
+#[derive(Default)]
+struct Counts {
+    ready: usize,
+    /// Configured, but for a credential that is not there now.
+    lacking: usize,
+    bad: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ready,
+            lacking,
+            bad,
+        } = *self;
+        match (ready, lacking, bad) {
+            (1, 0, 0) => f.write_str("it can be called"),
+            (0, 1, 0) => f.write_str("it is configured, and a call still needs its credential"),
+            (all, 0, 0) => write!(f, "all {all} can be called"),
+            (_, 0, _) => write!(f, "{bad} of {} cannot be called", ready + bad),
+            _ => {
+                let all = ready + lacking + bad;
+                write!(
+                    f,
+                    "{ready} of {all} can be called, {lacking} more once there is a credential"
+                )?;
+                match bad {
+                    0 => Ok(()),
+                    bad => write!(f, ", and {bad} cannot"),
+                }
+            }
+        }
+    }
 }
 
 /// The headers that the layer adds, with credentials that are none.
@@ -109,8 +170,7 @@ async fn sent(
     Ok(response.into_parts().0.headers)
 }
 
-fn describe(text: &mut String, config: &Config, api: &ApiConfig, headers: &HeaderMap) {
-    text.push_str(&format!("  credential: {}\n", credential(config, api)));
+fn describe(text: &mut String, api: &ApiConfig, headers: &HeaderMap) {
     if let (AwsIam, Some(region)) = (api.mode, &api.region) {
         let service = api.signing_name();
         text.push_str(&format!(
@@ -121,25 +181,5 @@ fn describe(text: &mut String, config: &Config, api: &ApiConfig, headers: &Heade
     }
     for (name, value) in headers {
         text.push_str(&format!("  would send: {name}: {}\n", shown(name, value)));
-    }
-}
-
-/// Where the credential of a call comes from.
-fn credential(config: &Config, api: &ApiConfig) -> &'static str {
-    let auth = &config.auth;
-    let guests = auth.identity_pool.as_ref().map(|pool| pool.allow_guests);
-    match (api.mode, guests, &auth.user_pool) {
-        (ApiKey, ..) if api.api_key.is_some() => "the key in the file",
-        (ApiKey, ..) => "`--api-key-env NAME`: the file does not hold the key",
-        (AwsIam, None, _) => "AWS's default chain: the file has no identity pool",
-        (AwsIam, Some(true), Some(_)) => "the identity pool, for a guest or for who has signed in",
-        (AwsIam, Some(true), None) => "the identity pool, for a guest",
-        (AwsIam, Some(false), _) => "the identity pool, for who has signed in",
-        (CognitoUserPools, _, Some(_)) => "the token of the user who has signed in",
-        (OpenIdConnect, ..) if auth.oidc.is_some() => "the token of the user who has signed in",
-        (CognitoUserPools | OpenIdConnect | AwsLambda, ..) => {
-            "`--token-env NAME`, `--token-file PATH` or `--token-command COMMAND`"
-        }
-        _ => "none is needed",
     }
 }

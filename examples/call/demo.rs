@@ -16,6 +16,7 @@ const FILE: &str = include_str!("amplifyconfiguration.json");
 
 /// The user, and her password, which the help has too.
 const USER: &str = "alice";
+const EMAIL: &str = "alice@example.com";
 const PASSWORD: &str = "correct-horse-battery-staple";
 
 /// What the API `partners` takes beside its provider's own tokens, with `Bearer`; and `legacy`, as it is.
@@ -32,6 +33,7 @@ pub(crate) async fn start() -> Result<(SocketAddr, File), Failure> {
     let provider = provider::start(LIFETIME).await.map_err(failed)?;
     let hosts = stand_in::start(FILE).await.map_err(failed)?;
     hosts.sign_up(USER, PASSWORD);
+    hosts.add_email(USER, EMAIL);
     hosts.keep_guests_out("invoices");
     let issuer = provider.origin().to_owned();
     hosts.accept("partners", move |token| {
@@ -47,6 +49,7 @@ pub(crate) async fn start() -> Result<(SocketAddr, File), Failure> {
     let file = File {
         config,
         name: "the demo's file".to_owned(),
+        is_found: false,
     };
     Ok((hosts.address(), file))
 }

@@ -24,6 +24,8 @@ const USUAL: [&str; 10] = [
 pub(crate) struct File {
     pub(crate) config: Config,
     pub(crate) name: String,
+    /// Whether nobody named it.
+    pub(crate) is_found: bool,
 }
 
 impl File {
@@ -35,6 +37,7 @@ impl File {
         Ok(Self {
             config: Config::from_path(&path)?,
             name: path.display().to_string(),
+            is_found: named.is_none(),
         })
     }
 }

@@ -27,10 +27,16 @@ pub(crate) async fn line(question: &str) -> Result<String, Failure> {
 
 /// Asks for what is not to be seen.
 pub(crate) async fn secret(question: &str) -> Result<Secret, Failure> {
+    #[cfg(unix)]
+    interrupt::watch().map_err(unanswered)?;
     let question = question.to_owned();
     let reading = tokio::task::spawn_blocking(|| rpassword::prompt_password(question));
-    let text = reading.await.map_err(io::Error::other).flatten();
-    let text = Secret::new(text.map_err(unanswered)?);
+    let text = match reading.await.map_err(io::Error::other).flatten() {
+        // Whoever watches ends the program.
+        #[cfg(unix)]
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => std::future::pending().await,
+        text => Secret::new(text.map_err(unanswered)?),
+    };
     match text.expose() {
         "" => Err(Failure::no_credential(
             "nothing was entered, so nobody is signed in",
@@ -44,4 +50,45 @@ fn unanswered(error: io::Error) -> Failure {
         "nobody answered: {}",
         output::printable(&error.to_string())
     ))
+}
+
+/// Ctrl-C where the terminal does not show what is typed: `rpassword` interrupts the program before it has put the
+/// terminal back, and would leave a shell in which nobody sees what they type.
+#[cfg(unix)]
+mod interrupt {
+    use std::fs::File;
+    use std::io;
+    use std::process;
+    use std::sync::OnceLock;
+
+    use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    /// As shells have it for whom a Ctrl-C has ended.
+    const INTERRUPTED: i32 = 128 + 2;
+
+    /// From here on, an interrupt ends the program when the terminal is as it was.
+    pub(super) fn watch() -> io::Result<()> {
+        static BEGUN: OnceLock<()> = OnceLock::new();
+        if BEGUN.get().is_some() {
+            return Ok(());
+        }
+        let terminal = File::open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        BEGUN.get_or_init(|| {
+            tokio::spawn(async move {
+                interrupts.recv().await;
+                end(&terminal, &before);
+            });
+        });
+        Ok(())
+    }
+
+    fn end(terminal: &File, before: &Termios) -> ! {
+        let _ = tcsetattr(terminal, OptionalActions::Now, before);
+        // The prompt's line was not ended.
+        crate::output::line("");
+        process::exit(INTERRUPTED)
+    }
 }

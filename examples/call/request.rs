@@ -1,5 +1,6 @@
 //! One call: sent through the layer, and its answer printed.
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,6 +53,11 @@ pub(crate) async fn run(args: &Arguments) -> Result<Exit, Failure> {
     if args.output.verbose {
         tell(&file, &target, api, &auth);
     }
+    // Who signs in and what is sent come from the same keyboard.
+    let is_typed = data == Some("@-") && io::stdin().is_terminal();
+    if is_typed {
+        sign_in::beforehand(&world, &auth, &file, args).await?;
+    }
     let payload = match data {
         Some(data) => {
             let hashed = api.mode == AuthorizationMode::AwsIam;
@@ -90,9 +96,8 @@ struct Call<'a> {
 impl Call<'_> {
     async fn run(&self) -> Result<Exit, Failure> {
         let args = &self.args.credential;
-        let asked = args.user.is_some() || args.browser || args.device;
         if let Some(user) = &self.auth.user
-            && asked
+            && args.asks_for_user()
             && !user.is_who_was_asked_for(args).await?
         {
             sign_in::run(self.world, user, self.file, self.args).await?;

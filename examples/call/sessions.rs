@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::files::File;
 use crate::output::{self, printable};
 use crate::sign_in;
+use crate::target::mode;
 use crate::user::User;
 use crate::world::World;
 
@@ -19,11 +20,8 @@ pub(crate) async fn sign_in(world: &World, file: &File, args: &Arguments) -> Res
     let name = sign_in::run(world, &user, file, args).await;
     user.settled().await;
     let name = name?;
-    if !world.remembers() {
-        output::remark(match world.is_demo {
-            true => "the demo keeps this in memory, and forgets it now",
-            false => "forgotten now: there is no home folder, so type `--store PATH`",
-        });
+    if world.is_demo {
+        output::remark("the demo keeps this in memory, and forgets it now");
     }
     say("signed in", name)
 }
@@ -63,13 +61,16 @@ fn user(world: &World, file: &File, args: &Arguments) -> Result<User, Failure> {
     let auth = &file.config.auth;
     let mode = match &args.api.api {
         Some(name) => {
-            let api = file.config.apis.get(name);
-            Some(
-                api.ok_or_else(|| Failure::usage(format!("`--api`: there is no API `{name}`")))?
-                    .mode,
-            )
+            let Some(api) = file.config.apis.get(name) else {
+                // The selector knows what was meant.
+                let problem = file.config.selector().layer(name).err();
+                let problem = problem.map_or_else(String::new, |error| error.to_string());
+                return Err(Failure::usage(format!("`--api`: {problem}")));
+            };
+            let other = args.api.mode.as_deref().map(mode).transpose()?;
+            Some(other.unwrap_or(api.mode))
         }
-        None => None,
+        None => args.api.mode.as_deref().map(mode).transpose()?,
     };
     let at_provider = match mode {
         Some(OpenIdConnect) => true,

@@ -1,12 +1,10 @@
 //! Where tokens, keys and AWS credentials come from, if not from the file.
 
 use std::env::{self, VarError};
-use std::process::Stdio;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use tokio::process::Command;
 use tower_client_auth::identity::cognito::UserTokens;
 use tower_client_auth::oauth::RefreshToken;
 use tower_client_auth::{
@@ -14,6 +12,7 @@ use tower_client_auth::{
 };
 
 use crate::args::CredentialArgs;
+use crate::commands;
 use crate::exit::Failure;
 
 /// A source of tokens.
@@ -65,42 +64,10 @@ impl Source {
             Self::File(file) => file.token().await.map_err(|error| {
                 lasting("there is no token in the file of `--token-file`").with_source(error)
             })?,
-            Self::Command(command) => run(command).await?,
+            Self::Command(command) => commands::run(command).await?,
             Self::Oidc(session) => session.token().await?,
             Self::User(tokens) => tokens.token().await?,
         })
-    }
-}
-
-async fn run(command: &str) -> Result<Token, AuthError> {
-    let (shell, flag) = match cfg!(windows) {
-        true => ("cmd", "/C"),
-        false => ("sh", "-c"),
-    };
-    // The body may come by stdin, and problems are the command's to tell.
-    let output = Command::new(shell)
-        .args([flag, command])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .map_err(|error| {
-            lasting(format!(
-                "the command of `--token-command` cannot be run: {error}"
-            ))
-        })?;
-    if !output.status.success() {
-        let status = output.status;
-        return Err(lasting(format!(
-            "the command of `--token-command` failed: {status}"
-        )));
-    }
-    let text = Secret::new(String::from_utf8(output.stdout).unwrap_or_default());
-    match text.expose().trim() {
-        "" => Err(lasting(
-            "the command of `--token-command` printed no token: its output has to be the token and nothing else",
-        )),
-        token => Token::new(token),
     }
 }
 

@@ -76,6 +76,7 @@ impl Target {
         let file = File {
             config,
             name: "the command line".to_owned(),
+            is_found: false,
         };
         Ok((
             file,
@@ -122,7 +123,7 @@ const ALIASES: [(&str, AuthorizationMode); 16] = [
     ("lambda", AuthorizationMode::AwsLambda),
 ];
 
-fn mode(text: &str) -> Result<AuthorizationMode, Failure> {
+pub(crate) fn mode(text: &str) -> Result<AuthorizationMode, Failure> {
     let plain = text.to_ascii_lowercase().replace('-', "_");
     let known = ALIASES.iter().find(|(name, _)| *name == plain);
     known.map(|(_, mode)| *mode).ok_or_else(|| {

@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use tower_client_auth::AuthError;
 use tower_client_auth::cognito::Session;
 use tower_client_auth::config::OidcConfig;
-use tower_client_auth::oauth::{OAuthClient, Provider, RefreshToken, Tokens};
+use tower_client_auth::oauth::{OAuthClient, Provider, RefreshToken, TokenKind, Tokens};
+use tower_client_auth::{AuthError, AuthErrorKind, TokenSource as _};
 
 use crate::args::CredentialArgs;
 use crate::exit::Failure;
@@ -22,6 +22,13 @@ pub(crate) struct OidcUser {
     pub(crate) session: RefreshToken,
     pub(crate) scope: String,
     pub(crate) audience: Option<String>,
+}
+
+impl CredentialArgs {
+    /// Whether somebody in particular is to sign in, or in a particular way.
+    pub(crate) fn asks_for_user(&self) -> bool {
+        self.user.is_some() || self.browser || self.device
+    }
 }
 
 /// Without a refresh token, the user would have to sign in every time.
@@ -63,11 +70,17 @@ impl User {
     ) -> Result<bool, AuthError> {
         let is_signed_in = self.is_signed_in().await?;
         Ok(match (self, &args.user) {
-            (Self::Pool(session), Some(name)) => {
-                is_signed_in && session.username().await?.as_ref() == Some(name)
-            }
+            (Self::Pool(session), Some(name)) => is_signed_in && is_called(session, name).await?,
             _ => is_signed_in,
         })
+    }
+
+    /// Whether the session of whoever has signed in has ended.
+    pub(crate) async fn needs_sign_in(&self) -> Result<bool, AuthError> {
+        match self {
+            Self::Pool(session) => session.needs_sign_in().await,
+            Self::Oidc(user) => user.session.clone().cached().needs_sign_in().await,
+        }
     }
 
     pub(crate) async fn begin(&self, tokens: &Tokens) -> Result<(), AuthError> {
@@ -93,12 +106,36 @@ impl User {
     }
 }
 
-/// What an ID token calls its user. It came from the provider itself, and is only printed.
+/// Whether a name is the user's: the one in the pool, or one that may stand for it at a sign-in.
+async fn is_called(session: &Session, name: &str) -> Result<bool, AuthError> {
+    if session.username().await?.is_some_and(|own| own == name) {
+        return Ok(true);
+    }
+    let token = match session.tokens(TokenKind::Id).token().await {
+        Ok(token) => token,
+        // Whoever it was has to sign in again.
+        Err(error) if error.kind() == AuthErrorKind::SignInRequired => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let claims = claims(token.expose()).unwrap_or_default();
+    let is = |claim: &str| claims[claim].as_str() == Some(name);
+    let mail = claims["email"].as_str();
+    Ok(is("cognito:username")
+        || is("preferred_username")
+        || is("phone_number")
+        || mail.is_some_and(|mail| mail.eq_ignore_ascii_case(name)))
+}
+
+/// What an ID token calls its user. It is only printed.
 pub(crate) fn name_in(tokens: &Tokens) -> Option<String> {
-    let payload = tokens.id_token()?.expose().split('.').nth(1)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    let claims = claims(tokens.id_token()?.expose())?;
     let names = ["cognito:username", "preferred_username", "email", "sub"];
     let name = names.iter().find_map(|name| claims[*name].as_str());
     name.map(crate::output::printable)
+}
+
+/// What a token says. It came from the provider itself, and nothing is allowed because of it.
+fn claims(token: &str) -> Option<Value> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
 }

@@ -8,10 +8,12 @@ use tower_client_auth::oauth::{FileStore, MemoryStore, OAuthClient, RefreshToken
 use tower_client_auth::{Config, Transport};
 
 use crate::args::Arguments;
+use crate::binding;
 use crate::client::{self, Connector};
 use crate::demo;
 use crate::exit::Failure;
 use crate::files::File;
+use crate::output;
 
 pub(crate) struct World {
     pub(crate) connector: Connector,
@@ -19,6 +21,10 @@ pub(crate) struct World {
     pub(crate) transport: Transport,
     /// `None` is memory.
     store: Option<PathBuf>,
+    /// Whose sessions they are: this file's, or one's that names the same places.
+    account: String,
+    /// Whether a file says who gives credentials out, and not the command line.
+    pub(crate) has_file: bool,
     pub(crate) is_demo: bool,
 }
 
@@ -41,7 +47,20 @@ impl World {
                 (Connector::network()?, file)
             }
         };
+        if let Some(file) = &file
+            && file.is_found
+            && !args.output.silent
+        {
+            let name = output::printable(&file.name);
+            output::remark(format_args!(
+                "configuration: {name}, which is in this folder"
+            ));
+        }
         let world = Self {
+            account: file
+                .as_ref()
+                .map_or_else(String::new, |file| binding::fingerprint(&file.config)),
+            has_file: file.is_some(),
             transport: Transport::new(client::build(&connector)),
             connector,
             store: match args.api.demo {
@@ -56,6 +75,7 @@ impl World {
     /// Who uses the program. A guest is nobody who is signed in, and leaves nothing behind.
     pub(crate) fn session(&self, config: &Config, guest: bool) -> Result<Session, Failure> {
         let session = config.session(self.transport.clone())?;
+        let session = session.account(&self.account);
         Ok(match &self.store {
             Some(path) if !guest => session.store(FileStore::new(path)),
             _ => session,
@@ -63,10 +83,11 @@ impl World {
     }
 
     pub(crate) fn refresh_token(&self, client: &OAuthClient) -> RefreshToken {
-        match &self.store {
+        let session = match &self.store {
             Some(path) => client.refresh_token(FileStore::new(path)),
             None => client.refresh_token(MemoryStore::new()),
-        }
+        };
+        session.account(&self.account)
     }
 
     /// Whether who signs in is signed in the next time as well.

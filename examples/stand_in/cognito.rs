@@ -92,6 +92,11 @@ impl StandIn {
         self.world().users.sign_up(user, password);
     }
 
+    /// Lets a user sign in by an email address too.
+    pub(crate) fn add_email(&self, user: &str, email: &str) {
+        self.world().users.add_email(user, email);
+    }
+
     /// Has an API take members only.
     pub(crate) fn keep_guests_out(&self, api: &str) {
         self.each(api, |api| api.for_members = true);

@@ -154,7 +154,7 @@ fn the_difference_to_the_servers_signature_is_told() {
         BODY.len()
     );
     let server = Canned::new(vec![answer.leak().as_bytes()]);
-    let run = ask(&server, "AWS_IAM", &["--explain", "/a"]);
+    let run = ask(&server, "AWS_IAM", &["--aws", "--explain", "/a"]);
     run.is(
         5,
         &[

@@ -91,6 +91,17 @@ impl Terminal {
 
     /// Types it once the terminal does not show what is typed.
     pub(super) fn type_secret(&mut self, text: &str) {
+        self.wait_for_a_secret();
+        self.type_line(text);
+    }
+
+    /// Ctrl-C where a secret was to be typed.
+    pub(super) fn interrupt_secret(&mut self) {
+        self.wait_for_a_secret();
+        self.type_line("half a secret\u{3}");
+    }
+
+    fn wait_for_a_secret(&mut self) {
         let shows = |pty: &Pty| {
             let modes = tcgetattr(pty).expect("the terminal's modes").local_modes;
             modes.contains(LocalModes::ECHO)
@@ -103,7 +114,15 @@ impl Terminal {
                 self.screen.extend(chunk);
             }
         }
-        self.type_line(text);
+    }
+
+    /// The code that it ended with, and whether the terminal is as shells want it.
+    pub(super) fn end_and_modes(self) -> (Option<i32>, bool) {
+        let pty = Arc::clone(&self.pty);
+        let (code, _) = self.end();
+        let usual = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        let modes = tcgetattr(&*pty).expect("the terminal's modes");
+        (code, modes.local_modes.contains(usual))
     }
 
     /// The code that it ended with, and all that was shown.

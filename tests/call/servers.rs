@@ -178,7 +178,7 @@ async fn a_user_stays_signed_in() {
     }
     let world = World::new();
     let mut terminal = Terminal::run(&call(&world.folder, &["sign-in", "--user", "alice"]));
-    terminal.expect("Password of alice: ");
+    terminal.expect("Password of alice at 127.0.0.1:");
     terminal.type_secret(world.pools.password("alice"));
     terminal.expect("signed in: alice");
     let (code, screen) = terminal.end();

@@ -207,7 +207,7 @@ fn a_pool_may_ask_for_more_than_a_password() {
     );
     folder.write("tower-client-auth.json", file);
     let mut terminal = Terminal::run(&call(&folder, &["sign-in", "--user", "alice"]));
-    terminal.expect("Password of alice: ");
+    terminal.expect("Password of alice at tests.localhost:");
     terminal.type_secret("CANARY-old");
     terminal.expect("Your email: ");
     terminal.type_line("alice@example.com");

@@ -306,7 +306,7 @@ fn a_check_tells_good_apis_from_bad_ones() {
         "orders": {"endpoint": "https://c.example.com", "mode": "AWS_IAM", "region": "eu-west-1"}
     }}"#;
     folder.write("tower-client-auth.json", apis);
-    let checked = run(&mut call(&folder, &["check"]));
+    let checked = run(&mut call(&folder, &["check", "--aws"]));
     checked.is(3, &[]);
     for words in [
         "cannot be used: the API `bad`",
@@ -323,8 +323,9 @@ fn a_check_tells_good_apis_from_bad_ones() {
         );
     }
     assert!(!checked.out.contains(CANARY));
-    for api in ["key", "orders"] {
-        let checked = run(&mut call(&folder, &["check", "--api", api])).good();
+    for (api, more) in [("key", &[][..]), ("orders", &["--aws"])] {
+        let arguments = [&["check", "--api", api], more].concat();
+        let checked = run(&mut call(&folder, &arguments)).good();
         assert!(
             checked.ends_with("it can be called; nothing was sent\n"),
             "{checked}"

@@ -13,6 +13,8 @@ pub(super) struct UserPool {
     id: String,
     client: String,
     users: HashMap<String, Verifier>,
+    /// Whose email addresses they are.
+    emails: HashMap<String, String>,
     /// Whose proofs are waited for, by the secret block that came with the challenge.
     exchanges: HashMap<String, (String, Exchange)>,
     /// Whose refresh tokens are good.
@@ -44,6 +46,7 @@ impl UserPool {
             id: member(config, "PoolId").to_owned(),
             client: member(config, "AppClientId").to_owned(),
             users: HashMap::new(),
+            emails: HashMap::new(),
             exchanges: HashMap::new(),
             sessions: HashMap::new(),
             issued: HashMap::new(),
@@ -59,6 +62,10 @@ impl UserPool {
     pub(super) fn sign_up(&mut self, user: &str, password: &str) {
         let verifier = Verifier::new(self.name(), user, password);
         self.users.insert(user.to_owned(), verifier);
+    }
+
+    pub(super) fn add_email(&mut self, user: &str, email: &str) {
+        self.emails.insert(email.to_owned(), user.to_owned());
     }
 
     /// Whose token this is, if it is a good one of that kind.
@@ -100,6 +107,7 @@ impl UserPool {
         }
         let parameters = &call["AuthParameters"];
         let user = member(parameters, "USERNAME");
+        let user = self.emails.get(user).map_or(user, String::as_str);
         let verifier = self.users.get(user).ok_or(WRONG_PASSWORD)?;
         let exchange = Exchange::begin(verifier, member(parameters, "SRP_A"));
         let message = "SRP_A is no such number";
@@ -171,7 +179,7 @@ impl UserPool {
             Kind::Id => ("id", "cognito:username"),
         };
         let end = now() + LIFETIME;
-        let claims = json!({
+        let mut claims = json!({
             "iss": format!("https://{}", self.provider()),
             "sub": user,
             "token_use": token_use,
@@ -179,6 +187,10 @@ impl UserPool {
             "jti": random_text(),
             "exp": end,
         });
+        let mut emails = self.emails.iter();
+        if let (Kind::Id, Some((email, _))) = (kind, emails.find(|(_, owner)| *owner == user)) {
+            claims["email"] = email.as_str().into();
+        }
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
         let token = format!("{header}.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let issued = Issued {
