@@ -9,6 +9,13 @@ mod help;
 #[cfg(unix)]
 #[path = "call/pty.rs"]
 mod pty;
+#[path = "call/reasons.rs"]
+mod reasons;
+#[cfg(unix)]
+#[path = "call/screen.rs"]
+mod screen;
+#[path = "call/secrecy.rs"]
+mod secrecy;
 #[cfg(unix)]
 #[path = "call/servers.rs"]
 mod servers;
@@ -19,6 +26,8 @@ mod terminal;
 mod uploads;
 #[path = "call/usage.rs"]
 mod usage;
+#[path = "call/waits.rs"]
+mod waits;
 
 use std::fs;
 use std::io::Write as _;
