@@ -17,12 +17,14 @@
 mod args;
 #[path = "call/files.rs"]
 mod files;
+#[path = "call/slips.rs"]
+mod slips;
 #[path = "call/target.rs"]
 mod target;
+#[path = "call/words.rs"]
+mod words;
 
 // Credentials, and who signs in for them.
-#[path = "call/advice.rs"]
-mod advice;
 #[path = "call/auth.rs"]
 mod auth;
 #[path = "call/binding.rs"]
@@ -35,6 +37,8 @@ mod challenges;
 mod commands;
 #[path = "call/fits.rs"]
 mod fits;
+#[path = "call/nobody.rs"]
+mod nobody;
 #[path = "call/places.rs"]
 mod places;
 #[path = "call/prompt.rs"]
@@ -49,6 +53,10 @@ mod user;
 mod world;
 
 // The call.
+#[path = "call/advice.rs"]
+mod advice;
+#[path = "call/announce.rs"]
+mod announce;
 #[path = "call/answer.rs"]
 mod answer;
 #[path = "call/body.rs"]
@@ -59,6 +67,8 @@ mod client;
 mod explain;
 #[path = "call/headers.rs"]
 mod headers;
+#[path = "call/idle.rs"]
+mod idle;
 #[path = "call/meter.rs"]
 mod meter;
 #[path = "call/request.rs"]
@@ -78,6 +88,12 @@ mod sessions;
 mod exit;
 #[path = "call/output.rs"]
 mod output;
+#[path = "call/redact.rs"]
+mod redact;
+#[path = "call/screen.rs"]
+mod screen;
+#[path = "call/sink.rs"]
+mod sink;
 
 // The stand-ins. There is nothing to copy from them.
 #[path = "call/demo.rs"]
@@ -92,6 +108,8 @@ mod signature;
 #[path = "stand_in/cognito.rs"]
 mod stand_in;
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
@@ -119,17 +137,14 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    slips::check(arguments)?;
+    if let Some(path) = &arguments.credential.store {
+        check_store(path)?;
+    }
     let Some(command) = arguments.command else {
         return request::run(arguments).await;
     };
-    if !arguments.request.is_empty() || arguments.target.is_some() || arguments.api.region.is_some()
-    {
-        return Err(Failure::usage(
-            "`apis`, `check`, `sign-in` and `sign-out` are about a file, and send no request of yours: leave out \
-             what is about one",
-        ));
-    }
-    if command == Command::Apis && !arguments.api.demo {
+    if slips::is_listing(arguments) {
         return listing::run(&File::read(arguments.api.config.as_deref())?);
     }
     let (world, file) = World::new(arguments).await?;
@@ -143,5 +158,21 @@ async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Check => check::run(&world, &mut file, arguments).await,
         Command::SignIn => sessions::sign_in(&world, &file, arguments).await,
         Command::SignOut => sessions::sign_out(&world, &file).await,
+    }
+}
+
+/// What is wrong with it is better said before somebody has signed in.
+fn check_store(path: &Path) -> Result<(), Failure> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(Failure::configuration(format!(
+            "`--store {shown}` names a folder: type the name of a file, such as `--store {shown}/sessions.json`"
+        )));
+    }
+    match std::fs::File::open(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::configuration(format!(
+            "`--store {shown}` cannot be read: {error}"
+        ))),
+        _ => Ok(()),
     }
 }

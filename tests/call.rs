@@ -14,6 +14,13 @@ mod kept;
 #[cfg(unix)]
 #[path = "call/pty.rs"]
 mod pty;
+#[path = "call/reasons.rs"]
+mod reasons;
+#[cfg(unix)]
+#[path = "call/screen.rs"]
+mod screen;
+#[path = "call/secrecy.rs"]
+mod secrecy;
 #[cfg(unix)]
 #[path = "call/servers.rs"]
 mod servers;
@@ -27,6 +34,8 @@ mod terminal;
 mod uploads;
 #[path = "call/usage.rs"]
 mod usage;
+#[path = "call/waits.rs"]
+mod waits;
 
 use std::fs;
 use std::io::Write as _;

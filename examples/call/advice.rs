@@ -1,84 +1,112 @@
-//! What to type where nobody can be asked: a line that can be copied as it is.
+//! What a refusal or a failure means, in the words of the command line.
 
-use crate::args::Arguments;
-use crate::exit::Failure;
-use crate::files::File;
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use http::{HeaderName, StatusCode, header};
+use tower_client_auth::{AuthHint, AuthorizationMode, Standing};
+
+use crate::answer::Asked;
+use crate::client::NoAddress;
+use crate::exit::Exit;
 use crate::output::printable;
-use crate::user::User;
-use crate::world::World;
 
-/// Says how whoever is missing signs in.
-pub(crate) async fn nobody_there(
-    world: &World,
-    user: &User,
-    file: &File,
-    args: &Arguments,
-) -> Failure {
-    let is_over = user.is_signed_in().await.unwrap_or_default();
-    let what = match is_over {
-        true => "the session has ended, or is another user's",
-        false => "nobody is signed in",
-    };
-    if world.is_demo {
-        return Failure::no_credential(format!(
-            "{what}, and nobody can be asked here: type this in a terminal (the demo keeps no sessions)"
-        ));
+/// The header that a mode's credential is in.
+pub(crate) fn credential_header(mode: AuthorizationMode) -> Option<HeaderName> {
+    match mode {
+        AuthorizationMode::None => None,
+        AuthorizationMode::ApiKey => Some(HeaderName::from_static("x-api-key")),
+        _ => Some(header::AUTHORIZATION),
     }
-    let line = line(user, file, args);
-    Failure::no_credential(match world.remembers() {
-        true => format!(
-            "{what}, and nobody can be asked here: type `{line} sign-in` in a terminal, and then this again"
-        ),
-        false => format!(
-            "{what}, and nobody can be asked here; there is no home folder to keep a session in: type \
-             `{line} --store sessions.json sign-in` in a terminal, and then this again with \
-             `--store sessions.json`"
-        ),
-    })
 }
 
-/// The command, without `sign-in`, for who is to sign in where, and is to be found again.
-fn line(user: &User, file: &File, args: &Arguments) -> String {
-    let (api, credential) = (&args.api, &args.credential);
-    let mode = match (user, &api.mode, &api.api) {
-        (_, Some(mode), _) => Some(mode.as_str()),
-        // The file may have a user pool too.
-        (User::Oidc(_), None, None) => Some("oidc"),
+/// What the API probably means by a refusal, and what to do about it.
+pub(crate) fn refused(
+    status: StatusCode,
+    hint: Option<&AuthHint>,
+    asked: &Asked<'_>,
+) -> Vec<String> {
+    let (args, mode) = (asked.args, asked.api.mode);
+    let without = match (asked.own, mode) {
+        (Some(own), _) => Some(format!(
+            "your own `-H {own}` was sent as it is: without it, the credential of mode {mode} is sent"
+        )),
+        (None, AuthorizationMode::None) => Some(match args.api.mode {
+            Some(_) => "`--mode none` sends no credential: leave it out, or name another".to_owned(),
+            None => "the file gives this API mode NONE, so no credential was sent: `--mode` names another (api-key, \
+                     iam, user-pools, oidc, lambda)"
+                .to_owned(),
+        }),
         _ => None,
     };
-    let store = credential
-        .store
-        .as_ref()
-        .map(|path| path.display().to_string());
-    let mut line = "call".to_owned();
-    for (option, value) in [
-        ("--config", Some(file.name.as_str())),
-        ("--api", api.api.as_deref()),
-        ("--mode", mode),
-        ("--store", store.as_deref()),
-        ("--user", credential.user.as_deref()),
-        ("--redirect", credential.redirect.as_deref()),
-    ] {
-        if let Some(value) = value {
-            line.push_str(&format!(" {option} {}", quoted(value)));
-        }
+    let is_refused =
+        Exit::of(status) == Exit::Refused || hint == Some(&AuthHint::SentWithoutCredential);
+    if let Some(without) = without
+        && is_refused
+    {
+        return vec![format!("probably: {without}")];
     }
-    for (option, is_given) in [
-        ("--browser", credential.browser),
-        ("--device", credential.device),
-    ] {
-        if is_given {
-            line.push_str(&format!(" {option}"));
+    let Some(hint) = hint else {
+        return Vec::new();
+    };
+    let words = match hint {
+        AuthHint::ClockSkew {
+            seconds: Some(seconds),
+        } => {
+            let way = if *seconds < 0 { "behind" } else { "ahead of" };
+            format!(
+                "the server's clock is {} seconds {way} this machine's: set this machine's clock",
+                seconds.unsigned_abs()
+            )
         }
-    }
-    line
+        AuthHint::CredentialsExpired => {
+            "the session credentials have expired: get new ones, and call again".to_owned()
+        }
+        AuthHint::SignatureMismatch => {
+            "the server computed another signature: the secret is not the access key's, or the request was changed \
+             on its way"
+                .to_owned()
+        }
+        AuthHint::WrongMode => {
+            format!("the API wants another kind of credential than mode {mode} sends")
+        }
+        hint => printable(&hint.to_string()),
+    };
+    let next = match hint {
+        AuthHint::AccessDenied {
+            standing: Some(Standing::Guest),
+            ..
+        } => "a user may be allowed to: `--user NAME` signs one in",
+        AuthHint::SignatureMismatch if !args.output.explain => "`--explain` shows what was signed",
+        AuthHint::TokenRejected if mode == AuthorizationMode::CognitoUserPools => {
+            "`--id-token` sends the user's other token"
+        }
+        AuthHint::TokenRejected => "`--bearer` writes `Bearer ` before it",
+        AuthHint::WrongMode => "`--mode` tries another",
+        _ => return vec![format!("probably: {words}")],
+    };
+    vec![format!("probably: {words}"), next.to_owned()]
 }
 
-/// As a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", printable(text).replace('\'', r"'\''")),
+/// Why a server was not reached, if it can be told in plain words.
+pub(crate) fn unreached(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(format!(
+            "TLS does not come about: {}\na certificate of your own is trusted by `SSL_CERT_FILE=ca.pem call …`",
+            printable(&tls.to_string())
+        ));
     }
+    if let Some(unknown) = error.downcast_ref::<NoAddress>() {
+        return Some(printable(&unknown.to_string()));
+    }
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        if io.kind() == ErrorKind::ConnectionRefused {
+            return Some("the connection was refused: is it running there?".to_owned());
+        }
+        // It is no source of it.
+        if let Some(found) = io.get_ref().and_then(|inner| unreached(inner)) {
+            return Some(found);
+        }
+    }
+    unreached(error.source()?)
 }

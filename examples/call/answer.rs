@@ -3,23 +3,34 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header, response};
+use http::{HeaderName, Response, StatusCode, header, response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt as _;
-use tower_client_auth::{ApiConfig, AuthHint, AuthorizationMode, BoxError, PayloadHash, Standing};
+use tower_client_auth::{ApiConfig, AuthHint, BoxError, PayloadHash};
 
-use crate::args::OutputArgs;
+use crate::advice;
+use crate::args::Arguments;
 use crate::exit::{Exit, Failure};
 use crate::explain::Explained;
-use crate::output::{self, Sink, Written, printable};
+use crate::output::{self, printable};
+use crate::redact;
+use crate::sink::{Sink, Written};
 use crate::tap::{Sent, first_line};
+
+/// What was asked for, and how.
+pub(crate) struct Asked<'a> {
+    pub(crate) args: &'a Arguments,
+    pub(crate) api: &'a ApiConfig,
+    /// The credential's header, if it is the caller's own.
+    pub(crate) own: Option<&'a HeaderName>,
+    pub(crate) sent: Sent,
+    pub(crate) payload: Option<PayloadHash>,
+}
 
 pub(crate) async fn show<B>(
     response: Response<B>,
-    args: &OutputArgs,
-    api: &ApiConfig,
-    sent: &Sent,
-    payload: Option<PayloadHash>,
+    asked: &Asked<'_>,
+    mut sink: Sink,
 ) -> Result<Exit, Failure>
 where
     B: HttpBody<Data = Bytes>,
@@ -27,15 +38,16 @@ where
 {
     let hint = AuthHint::of(&response).cloned();
     let (head, body) = response.into_parts();
-    let mut explained = match args.explain {
-        true => Some(Explained::show(api, sent.take(), payload)),
-        false => None,
-    };
-    let mut sink = Sink::open(args)?;
+    let args = &asked.args.output;
+    let mut explained = args
+        .explain
+        .then(|| Explained::show(asked.api, asked.sent.take(), asked.payload));
+    sink.begin()?;
+    let mut is_binary = false;
     if args.include {
         sink.head(&first_line(&head), &head.headers)?;
     }
-    pieces(body, |data| {
+    let read = pieces(body, |data| {
         if let Some(explained) = &mut explained {
             explained.learn(&data);
         }
@@ -43,41 +55,43 @@ where
             Written::Yes => true,
             Written::Closed => false,
             Written::Binary => {
-                output::problem(
-                    "the answer is no text, and a terminal might obey it: type `-o FILE`, or pipe it",
-                );
+                is_binary = true;
                 false
             }
         })
     })
-    .await?;
+    .await;
     sink.finish()?;
+    read?;
+    if is_binary {
+        output::problem(
+            "the answer is no text, and a terminal might obey it: type `-o FILE`, or pipe it",
+        );
+    }
     if !args.silent {
-        tell(&head, hint.as_ref(), args, api.mode);
+        tell(&head, hint.as_ref(), asked);
     }
     let exit = Exit::of(head.status);
     if let Some(explained) = explained
-        && exit == Exit::Refused
+        && (exit == Exit::Refused || head.status == StatusCode::BAD_REQUEST)
     {
-        explained.compare();
+        explained.compare(exit != Exit::Refused);
     }
-    Ok(exit)
+    Ok(match is_binary {
+        true => Exit::NoAnswer,
+        false => exit,
+    })
 }
 
 /// What the status says, and what to do about it.
-fn tell(
-    head: &response::Parts,
-    hint: Option<&AuthHint>,
-    args: &OutputArgs,
-    mode: AuthorizationMode,
-) {
+fn tell(head: &response::Parts, hint: Option<&AuthHint>, asked: &Asked<'_>) {
     let status = head.status;
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let location = head.headers.get(header::LOCATION);
         let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()));
         let location = location
             .as_deref()
-            .map_or_else(|| "nowhere".to_owned(), printable);
+            .map_or_else(|| "nowhere".to_owned(), |url| printable(&redact::url(url)));
         output::problem(&format!(
             "the API answered {status}, and redirects are not followed; location: {location}"
         ));
@@ -85,26 +99,8 @@ fn tell(
     if status.as_u16() >= 400 {
         output::problem(&format!("the API answered {status}"));
     }
-    let Some(hint) = hint else {
-        return;
-    };
-    output::note(format_args!("probably: {}", printable(&hint.to_string())));
-    match hint {
-        AuthHint::AccessDenied {
-            standing: Some(Standing::Guest),
-            ..
-        } => {
-            output::note("a user may be allowed to: `--user NAME` signs one in");
-        }
-        AuthHint::SignatureMismatch if !args.explain => {
-            output::note("`--explain` shows what was signed");
-        }
-        AuthHint::TokenRejected if mode == AuthorizationMode::CognitoUserPools => {
-            output::note("`--id-token` sends the user's other token");
-        }
-        AuthHint::TokenRejected => output::note("`--bearer` writes `Bearer ` before it"),
-        AuthHint::WrongMode => output::note("`--mode` tries another"),
-        _ => {}
+    for line in advice::refused(status, hint, asked) {
+        output::note(line);
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::slips::CurlArgs;
+
 /// Calls an API as its configuration file says: signed, with a key, or with a token.
 #[derive(Parser)]
 #[command(
@@ -12,16 +14,15 @@ use clap::{Args, Parser, Subcommand};
     max_term_width = 100,
     after_help = AFTER_HELP,
     override_usage = "call [OPTIONS] [METHOD] <PATH|URL>\n       call [OPTIONS] <apis|check|sign-in|sign-out>",
-    allow_missing_positional = true,
-    subcommand_negates_reqs = true,
     disable_help_subcommand = true,
 )]
 pub(crate) struct Arguments {
-    /// GET, or POST with a body
-    pub(crate) method: Option<String>,
-    /// A path below the API's endpoint, or a whole URL
-    #[arg(value_name = "PATH|URL", required = true)]
-    pub(crate) target: Option<String>,
+    /// GET, or POST with a body. May be left out
+    #[arg(value_name = "METHOD")]
+    pub(crate) first: Option<String>,
+    /// A path below the API's endpoint, or a whole URL. GraphQL needs none
+    #[arg(value_name = "PATH|URL")]
+    pub(crate) second: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
@@ -32,6 +33,8 @@ pub(crate) struct Arguments {
     pub(crate) credential: CredentialArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) curl: CurlArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
@@ -73,12 +76,7 @@ pub(crate) struct ApiArgs {
 #[command(next_help_heading = "Request")]
 pub(crate) struct RequestArgs {
     /// The method, in another place
-    #[arg(
-        short = 'X',
-        long = "request",
-        value_name = "METHOD",
-        conflicts_with = "method"
-    )]
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
     pub(crate) request: Option<String>,
     /// One more header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
@@ -89,7 +87,7 @@ pub(crate) struct RequestArgs {
     /// The same, and says that it is JSON
     #[arg(long, value_name = "TEXT|@FILE|@-", conflicts_with = "data")]
     pub(crate) json: Option<String>,
-    /// How long nothing may move: while connecting, sending, and until the answer begins
+    /// How long nothing may move: while connecting, sending, and until the answer has come
     #[arg(long, value_name = "SECONDS", default_value_t = 30, global = true,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,
@@ -175,7 +173,8 @@ pub(crate) struct OutputArgs {
 }
 
 const AFTER_HELP: &str = "\
-`call` stands for `cargo run --example call --`, or for target/debug/examples/call, which that builds.
+`call` stands for `cargo run --example call --`; with `--manifest-path` and the path of this crate's
+Cargo.toml behind `run`, that works in any folder. The program itself is target/debug/examples/call.
 
 Secrets are never arguments, which other users of a machine can see: passwords are asked for, and
 tokens and keys come from variables, files and commands. AWS credentials come from the file's
@@ -188,14 +187,15 @@ Examples:
   call --demo --api profile --user alice /me          (her password: correct-horse-battery-staple)
   call --config amplifyconfiguration.json --api orders '/items?limit=10'
   call --api orders --json @order.json -H 'x-tenant: blue' POST /items
+  call --api data --json '{\"query\":\"{ __typename }\"}'
   call --api partners --token-command 'gcloud auth print-identity-token' --bearer /me
   call --region eu-west-1 --service s3 https://my-bucket.s3.eu-west-1.amazonaws.com/a.txt -o a.txt
 
 Exit codes:
   0  the API answered, below 400
-  1  no answer: the network, a file
-  2  wrong usage
-  3  the configuration cannot be used
+  1  no answer, or not all of it: the network, or the file of `-o`
+  2  wrong usage, and a body that cannot be read
+  3  the configuration, or the file of `--store`, cannot be used
   4  no credential: nobody is signed in, no token, no AWS credentials. Nothing was sent
   5  the API refused the credential: 401, 403
   6  any other answer of 400 and above";

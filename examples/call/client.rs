@@ -1,8 +1,10 @@
 //! The HTTP client: hyper-util's, with names of this machine that no name server is asked for.
 
+use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
@@ -110,16 +112,51 @@ impl Service<Name> for Resolver {
         let stand_in = self.stand_in;
         Box::pin(async move {
             // The port is filled in later, where there is none.
-            let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let here = || {
+                vec![
+                    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                    SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+                ]
+            };
             let found = match stand_in {
                 Some(address) => vec![address],
-                None if is_this_machine(name.as_str()) => vec![here],
-                None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+                None if is_this_machine(name.as_str()) => here(),
+                None => look_up(name.as_str()).await?,
             };
             Ok(found.into_iter())
         })
     }
 }
+
+async fn look_up(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((name, 0)).await;
+    let reason = match found.map(Iterator::collect::<Vec<_>>) {
+        Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
+        Ok(_) => "none was found".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let name = name.to_owned();
+    Err(io::Error::other(NoAddress { name, reason }))
+}
+
+/// A name that no name server knows, or no name server.
+#[derive(Debug)]
+pub(crate) struct NoAddress {
+    name: String,
+    reason: String,
+}
+
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, reason } = self;
+        write!(
+            f,
+            "there is no address of `{name}` ({reason}): is the name right, and is there a network?"
+        )
+    }
+}
+
+impl Error for NoAddress {}
 
 /// Names that always mean this machine: RFC 6761, section 6.3. The layers let credentials go there over plain
 /// http, so nobody else may say where that is.

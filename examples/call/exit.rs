@@ -93,9 +93,17 @@ impl From<AuthError> for Failure {
             AuthErrorKind::Payload => Exit::NoAnswer,
             _ => Exit::NoCredential,
         };
+        if error.kind() == AuthErrorKind::PlainText {
+            return Self::new(exit, PLAIN_TEXT);
+        }
         Self::new(exit, with_causes(&error))
     }
 }
+
+/// The layer's own words are for programs.
+const PLAIN_TEXT: &str = "plain http to another machine: anybody on the way could read the credential, so nothing \
+                          was sent. Type https; or, where the network is encrypted by other means, set \
+                          `allow_plain_http` for the API in a file of tower-client-auth's own format";
 
 impl From<BoxError> for Failure {
     fn from(error: BoxError) -> Self {

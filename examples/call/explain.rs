@@ -49,7 +49,8 @@ impl Explained {
     }
 
     /// Says where the server differs.
-    pub(crate) fn compare(&self) {
+    /// Of a status that may have other reasons, only if it does.
+    pub(crate) fn compare(&self, may_differ: bool) {
         let Some(explanation) = &self.explanation else {
             return;
         };
@@ -57,6 +58,7 @@ impl Explained {
             Some(difference) => {
                 output::note(format_args!("the server: {}", printable(&difference)))
             }
+            None if may_differ => {}
             None => output::note("the server does not tell what it computed"),
         }
     }

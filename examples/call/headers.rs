@@ -11,6 +11,7 @@ pub(crate) fn read(args: &RequestArgs) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     for text in &args.headers {
         let (name, mut value) = header_of(text)?;
+        check_name(&name)?;
         if output::is_secret(&name) {
             value.set_sensitive(true);
         }
@@ -28,6 +29,29 @@ pub(crate) fn read(args: &RequestArgs) -> Result<HeaderMap, Failure> {
             .or_insert(HeaderValue::from_static(usual));
     }
     Ok(headers)
+}
+
+fn check_name(name: &HeaderName) -> Result<(), Failure> {
+    if *name == header::HOST {
+        return Err(Failure::usage(
+            "`-H host` could only name the URL's own host, or a credential would go to another: leave it out",
+        ));
+    }
+    // What the client writes itself, and would contradict.
+    let of_the_client = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    match of_the_client.contains(name) {
+        true => Err(Failure::usage(format!(
+            "`-H {name}` is about the connection, which the program sees to itself: leave it out"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn header_of(text: &str) -> Result<(HeaderName, HeaderValue), Failure> {

@@ -1,16 +1,14 @@
-//! What is printed: notes and heads on stderr, the answer on stdout or in a file.
+//! What is printed beside the answer: notes and heads on stderr, and texts of the program's own.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::args::OutputArgs;
 use crate::exit::Failure;
+use crate::redact;
 
 /// How problems begin, as with other programs.
 const PROBLEM: Style = AnsiColor::Red.on_default().bold();
@@ -39,7 +37,36 @@ pub(crate) fn remark(message: impl Display) {
 
 /// A line on stderr, without colours where those are not wanted. If nobody reads it, nobody misses it.
 pub(crate) fn line(message: impl Display) {
-    let _ = writeln!(anstream::stderr().lock(), "{message}");
+    let begin = match IN_A_LINE.swap(false, Ordering::Relaxed) {
+        true => "\n",
+        false => "",
+    };
+    let _ = writeln!(anstream::stderr().lock(), "{begin}{message}");
+}
+
+/// Whether what is on stdout has begun a line that is one on stderr too.
+static IN_A_LINE: AtomicBool = AtomicBool::new(false);
+
+/// The next line is in a line of its own.
+pub(crate) fn begin_a_line() {
+    IN_A_LINE.store(true, Ordering::Relaxed);
+}
+
+/// Whether stdout and stderr are the same file, as under `2>&1`.
+#[cfg(unix)]
+pub(crate) fn is_one_place() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |stream: &dyn AsFd| -> io::Result<(u64, u64)> {
+        let file = std::fs::File::from(stream.as_fd().try_clone_to_owned()?);
+        file.metadata().map(|data| (data.dev(), data.ino()))
+    };
+    matches!((place(&io::stdout()), place(&io::stderr())), (Ok(out), Ok(err)) if out == err)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_one_place() -> bool {
+    false
 }
 
 /// Headers as they went over the wire, or will: each line after `mark`.
@@ -60,126 +87,30 @@ pub(crate) fn first_line(mark: &str, text: &str) {
 /// A header's value, unless it is a secret.
 pub(crate) fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     match value.is_sensitive() || is_secret(name) {
-        true => format!("<redacted, {} bytes>", value.len()),
-        false => printable(&String::from_utf8_lossy(value.as_bytes())),
+        true => redact::redacted(value.len()),
+        false => {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            printable(&redact::value(name, &text))
+        }
     }
 }
 
 /// Whether a header's name speaks of a secret.
 pub(crate) fn is_secret(name: &HeaderName) -> bool {
-    const PARTS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
-    // It says only what would be accepted.
-    *name != header::WWW_AUTHENTICATE && PARTS.iter().any(|part| name.as_str().contains(part))
+    redact::is_secret_name(name.as_str())
 }
 
-/// A text that others may have written: a terminal obeys control characters.
+/// A text that others may have written, in one line: a terminal obeys control characters, and a line of
+/// theirs looks like one of the program's own.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '\n' | '\t' | '\'' | '"' | '\\' => shown.push(character),
+            '\'' | '"' | '\\' => shown.push(character),
             other => shown.extend(other.escape_debug()),
         }
     }
     shown
-}
-
-/// Where the answer goes.
-pub(crate) struct Sink {
-    out: Box<dyn Write>,
-    name: String,
-    is_terminal: bool,
-    begun: bool,
-    ends_in_line: bool,
-    closed: bool,
-}
-
-/// What came of a piece of the answer.
-pub(crate) enum Written {
-    Yes,
-    /// Nobody reads any more, as under `head`.
-    Closed,
-    /// It is no text, and would go to a terminal.
-    Binary,
-}
-
-impl Sink {
-    pub(crate) fn open(args: &OutputArgs) -> Result<Self, Failure> {
-        let (out, name): (Box<dyn Write>, _) = match &args.output {
-            Some(path) => (Box::new(create(path)?), path.display().to_string()),
-            None => (Box::new(io::stdout()), "the output".to_owned()),
-        };
-        Ok(Self {
-            out,
-            name,
-            is_terminal: args.output.is_none() && io::stdout().is_terminal(),
-            begun: false,
-            ends_in_line: true,
-            closed: false,
-        })
-    }
-
-    /// The answer's head.
-    pub(crate) fn head(&mut self, first: &str, headers: &HeaderMap) -> Result<(), Failure> {
-        let mut text = format!("{first}\n");
-        for (name, value) in headers {
-            let value = printable(&String::from_utf8_lossy(value.as_bytes()));
-            text.push_str(&format!("{name}: {value}\n"));
-        }
-        text.push('\n');
-        self.put(text.as_bytes())
-    }
-
-    /// A piece of the answer's body.
-    pub(crate) fn write(&mut self, data: &Bytes) -> Result<Written, Failure> {
-        if data.is_empty() {
-            return Ok(Written::Yes);
-        }
-        if self.is_terminal && !self.begun && data.contains(&0) {
-            return Ok(Written::Binary);
-        }
-        self.begun = true;
-        self.ends_in_line = data.ends_with(b"\n");
-        self.put(data)?;
-        Ok(match self.closed {
-            true => Written::Closed,
-            false => Written::Yes,
-        })
-    }
-
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        // For the prompt that comes next.
-        if self.is_terminal && !self.ends_in_line {
-            self.put(b"\n")?;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, data: &[u8]) -> Result<(), Failure> {
-        if self.closed {
-            return Ok(());
-        }
-        match self.out.write_all(data).and_then(|()| self.out.flush()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.closed = true;
-                Ok(())
-            }
-            Err(error) => Err(Failure::no_answer(format!(
-                "{} cannot be written: {error}",
-                self.name
-            ))),
-        }
-    }
-}
-
-fn create(path: &PathBuf) -> Result<File, Failure> {
-    File::create(path).map_err(|error| {
-        Failure::no_answer(format!(
-            "`-o {}` cannot be written: {error}",
-            path.display()
-        ))
-    })
 }
 
 /// Prints a text of the program's own on stdout. A closed pipe ends it quietly.

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderName, Request, Response, header};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt as _, Empty};
 use tower::{Layer as _, Service, ServiceExt as _};
@@ -13,18 +13,24 @@ use tower_client_auth::{
     Buffer, OutOfScope, PayloadHash,
 };
 
-use crate::answer;
+use crate::advice;
+use crate::announce;
+use crate::answer::{self, Asked};
 use crate::args::Arguments;
 use crate::auth::Auth;
 use crate::body::{Body, IN_MEMORY, Meter, Payload};
 use crate::client;
 use crate::exit::{Exit, Failure};
+use crate::explain::Explained;
 use crate::files::File;
 use crate::headers;
 use crate::output;
 use crate::sign_in;
+use crate::sink::Sink;
+use crate::slips;
 use crate::tap::Tap;
 use crate::target::{self, Target};
+use crate::words::Goal;
 use crate::world::World;
 
 /// Why a server says no is in the first part of what it says.
@@ -37,7 +43,10 @@ pub(crate) async fn run(args: &Arguments) -> Result<Exit, Failure> {
         .as_deref()
         .or(args.request.json.as_deref());
     let headers = headers::read(&args.request)?;
-    let goal = target::read(args, data.is_some())?;
+    let goal = match Goal::read(args, data.is_some()) {
+        Ok(goal) => goal,
+        Err(failure) => return Err(slips::api(args).await.unwrap_or(failure)),
+    };
     let (world, file) = World::new(args).await?;
     let (file, target) = match (file, &args.api.region, &args.api.service) {
         (Some(mut file), ..) => {
@@ -49,9 +58,10 @@ pub(crate) async fn run(args: &Arguments) -> Result<Exit, Failure> {
     };
     let auth = Auth::of(&world, &file.config, &target.api, &args.credential).await?;
     let api = api(&file, &target)?;
+    let sink = Sink::open(&args.output)?;
     let meter = Meter::new(args.output.silent);
     if args.output.verbose {
-        tell(&file, &target, api, &auth);
+        announce::tell(&file, &target, api, &auth);
     }
     // Who signs in and what is sent come from the same keyboard.
     let is_typed = data == Some("@-") && io::stdin().is_terminal();
@@ -75,7 +85,7 @@ pub(crate) async fn run(args: &Arguments) -> Result<Exit, Failure> {
         payload,
         meter,
     };
-    let outcome = call.run().await;
+    let outcome = call.run(sink).await;
     if let Some(user) = &auth.user {
         user.settled().await;
     }
@@ -94,7 +104,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn run(&self) -> Result<Exit, Failure> {
+    async fn run(&self, sink: Sink) -> Result<Exit, Failure> {
         let args = &self.args.credential;
         if let Some(user) = &self.auth.user
             && args.asks_for_user()
@@ -119,13 +129,42 @@ impl Call<'_> {
             .inspect_errors(REASON)
             .out_of_scope(OutOfScope::Reject)
             .layer(tap);
-        let response = self.send_as_somebody(&service).await?;
-        self.meter.end();
-        let hash = match &self.payload {
-            None => Some(PayloadHash::EMPTY),
-            Some(payload) => payload.hash(),
+        let own = self.own_credential(api);
+        let asked = Asked {
+            args: self.args,
+            api,
+            own: own.as_ref(),
+            sent,
+            payload: match &self.payload {
+                None => Some(PayloadHash::EMPTY),
+                Some(payload) => payload.hash(),
+            },
         };
-        answer::show(response, &self.args.output, api, &sent, hash).await
+        let sent = self.send_as_somebody(&service).await;
+        self.meter.end();
+        if sent.is_err()
+            && self.args.output.explain
+            && let head @ Some(_) = asked.sent.take()
+        {
+            Explained::show(api, head, asked.payload);
+        }
+        let response = sent?;
+        answer::show(response, &asked, sink).await
+    }
+
+    /// The header of the mode's credential, if the caller gave it.
+    fn own_credential(&self, api: &ApiConfig) -> Option<HeaderName> {
+        let name = advice::credential_header(api.mode)?;
+        if !self.headers.contains_key(&name) {
+            return None;
+        }
+        if !self.args.output.silent {
+            output::remark(format_args!(
+                "your own `-H {name}` is sent as it is, in place of the credential of mode {}",
+                api.mode
+            ));
+        }
+        Some(name)
     }
 
     /// Sends it; if somebody has to sign in first, and is there, once that is done.
@@ -181,16 +220,21 @@ impl Call<'_> {
         Ok(request)
     }
 
+    fn host(&self) -> Option<String> {
+        let uri = match self.target.uri.authority() {
+            Some(_) => &self.target.uri,
+            None => self.file.config.apis.get(&self.target.api)?.endpoint.uri(),
+        };
+        Some(format!(" from {}:{}", uri.host()?, target::port(uri)?))
+    }
+
     fn unanswered(&self, error: BoxError) -> Failure {
         self.meter.end();
         if AuthError::find(error.as_ref()).is_none() {
-            let host = self.target.uri.authority().cloned().or_else(|| {
-                let api = self.file.config.apis.get(&self.target.api)?;
-                api.endpoint.uri().authority().cloned()
-            });
-            let host = host.map_or_else(String::new, |host| format!(" from {host}"));
-            let failure = Failure::from(error);
-            return Failure::no_answer(format!("no answer{host}: {}", failure.message));
+            let words =
+                advice::unreached(error.as_ref()).unwrap_or_else(|| Failure::from(error).message);
+            let host = self.host().unwrap_or_default();
+            return Failure::no_answer(format!("no answer{host}: {words}"));
         }
         let failure = Failure::from(error);
         match self.auth.tip {
@@ -206,25 +250,4 @@ impl Call<'_> {
 fn api<'a>(file: &'a File, target: &Target) -> Result<&'a ApiConfig, Failure> {
     let api = file.config.apis.get(&target.api);
     api.ok_or_else(|| Failure::configuration("the API is gone"))
-}
-
-fn tell(file: &File, target: &Target, api: &ApiConfig, auth: &Auth) {
-    for warning in file.config.warnings() {
-        output::remark(format_args!(
-            "warning: {}",
-            output::printable(&warning.to_string())
-        ));
-    }
-    output::remark(format_args!(
-        "API {} of {}: {}",
-        target.api, file.name, api.endpoint
-    ));
-    let scope = match (api.mode, &api.region) {
-        (AuthorizationMode::AwsIam, Some(region)) => {
-            format!(", signed for {region}/{}", api.signing_name())
-        }
-        _ => String::new(),
-    };
-    output::remark(format_args!("mode {}{scope}", api.mode));
-    output::remark(format_args!("credential: {}", auth.source));
 }

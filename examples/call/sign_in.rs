@@ -6,13 +6,13 @@ use tower_client_auth::cognito::{Session, SignIn};
 use tower_client_auth::oauth::Tokens;
 use tower_client_auth::{AuthError, AuthErrorKind};
 
-use crate::advice;
 use crate::args::Arguments;
 use crate::auth::Auth;
 use crate::browser;
 use crate::challenges;
 use crate::exit::Failure;
 use crate::files::File;
+use crate::nobody;
 use crate::output;
 use crate::places;
 use crate::prompt;
@@ -32,7 +32,7 @@ pub(crate) async fn run(
     args: &Arguments,
 ) -> Result<Option<String>, Failure> {
     if !somebody_is_there() {
-        return Err(advice::nobody_there(world, user, file, args).await);
+        return Err(nobody::nobody_there(world, user, file, args).await);
     }
     let (auth, args) = (&file.config.auth, &args.credential);
     let tokens = match user {

@@ -12,7 +12,8 @@ use tower::Service;
 use tower_client_auth::BoxError;
 
 use crate::body::Meter;
-use crate::output;
+use crate::idle::{Idle, gave_up};
+use crate::{output, redact};
 
 /// Shows heads, keeps the last one for `--explain`, and gives up on servers that do nothing.
 #[derive(Clone)]
@@ -60,9 +61,9 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
-    type Response = Response<R>;
+    type Response = Response<Idle<R>>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Idle<R>>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.client.poll_ready(cx).map_err(Into::into)
@@ -81,7 +82,7 @@ where
             if verbose {
                 show_response(&head);
             }
-            Ok(Response::from_parts(head, body))
+            Ok(Response::from_parts(head, Idle::new(body, patience)))
         })
     }
 }
@@ -102,12 +103,7 @@ where
         match select(&mut answer, pin!(moved)).await {
             Either::Left((answer, _)) => return Ok(answer.map_err(Into::into)),
             Either::Right((Err(_), _)) if !meter.waits_for_input() => {
-                let seconds = patience.as_secs();
-                return Err(format!(
-                    "the server did nothing for {seconds} s: `--timeout {}` waits longer",
-                    seconds.saturating_mul(4)
-                )
-                .into());
+                return Err(gave_up(patience));
             }
             Either::Right(_) => {}
         }
@@ -120,6 +116,7 @@ fn show_request(head: &request::Parts) {
         .path_and_query()
         .map_or("/", |target| target.as_str());
     // Whether it will be HTTP/2, the connection decides.
+    let target = redact::url(target);
     output::first_line(">", &format!("{} {target}", head.method));
     if !head.headers.contains_key("host")
         && let Some(authority) = head.uri.authority()

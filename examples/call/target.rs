@@ -1,11 +1,12 @@
 //! What is called: the API, its mode, the method and the URL.
 
 use http::{Method, Uri};
-use tower_client_auth::{ApiConfig, AuthorizationMode, Config};
+use tower_client_auth::{ApiConfig, ApiKind, AuthorizationMode, Config};
 
-use crate::args::{ApiArgs, Arguments};
+use crate::args::ApiArgs;
 use crate::exit::Failure;
 use crate::files::File;
+use crate::words::Goal;
 
 /// A request's goal.
 pub(crate) struct Target {
@@ -18,28 +19,28 @@ pub(crate) struct Target {
 
 impl Target {
     /// Finds it in a file, whose API it may give another mode.
-    pub(crate) fn in_file(
-        file: &mut File,
-        (method, uri): (Method, Uri),
-        args: &ApiArgs,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn in_file(file: &mut File, goal: Goal, args: &ApiArgs) -> Result<Self, Failure> {
         let apis = &file.config.apis;
-        let api = match &args.api {
+        let api = match (&args.api, goal.whole()) {
             // What is wrong with a name, the selector says.
-            Some(name) => name.clone(),
-            None if uri.authority().is_some() => api_of(&file.config, &uri).ok_or_else(|| {
+            (Some(name), _) => {
+                check_below(file, name, goal.uri.as_ref())?;
+                name.clone()
+            }
+            (None, Some(uri)) => api_of(&file.config, uri).ok_or_else(|| {
                 Failure::usage(format!(
                     "the URL lies below no API of {}, so it would get no credential; there are\n{}",
                     file.name,
                     endpoints(&file.config)
                 ))
-                .tip("for one of AWS's that is in no file: `--region eu-west-1 --service execute-api`")
+                .tip(ELSEWHERE)
             })?,
-            None => match (apis.keys().next(), apis.len()) {
+            (None, None) => match (apis.keys().next(), apis.len()) {
                 (Some(only), 1) => only.clone(),
                 (None, _) => {
                     return Err(Failure::configuration(format!("{} has no APIs", file.name)));
                 }
+                _ if goal.uri.is_none() && goal.named.is_some() => return Err(goal.missing()),
                 _ => {
                     return Err(Failure::usage(format!(
                         "{} has several APIs: type `--api` with the name of one\n{}",
@@ -50,15 +51,17 @@ impl Target {
             },
         };
         set_mode(&mut file.config, &api, args)?;
+        let uri = match file.config.apis.get(&api) {
+            Some(config) if config.kind == ApiKind::GraphQl => of_graphql(&api, config, &goal)?,
+            _ => goal.uri.clone().ok_or_else(|| goal.missing())?,
+        };
+        let method = goal.method();
         Ok(Self { method, uri, api })
     }
 
     /// A URL that is in no file, which is signed for a region and a service.
-    pub(crate) fn of_aws(
-        region: &str,
-        service: &str,
-        (method, uri): (Method, Uri),
-    ) -> Result<(File, Self), Failure> {
+    pub(crate) fn of_aws(region: &str, service: &str, goal: Goal) -> Result<(File, Self), Failure> {
+        let uri = goal.uri.clone().unwrap_or_default();
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(Failure::usage(
                 "`--region` and `--service` sign a whole URL: type one like \
@@ -81,12 +84,58 @@ impl Target {
         Ok((
             file,
             Self {
-                method,
+                method: goal.method(),
                 uri,
                 api: name,
             },
         ))
     }
+}
+
+const ELSEWHERE: &str =
+    "for one of AWS's that is in no file: `--region eu-west-1 --service execute-api`";
+
+/// A URL and `--api` say the same, or one of them is a slip.
+fn check_below(file: &File, name: &str, uri: Option<&Uri>) -> Result<(), Failure> {
+    let (Some(api), Some(uri)) = (file.config.apis.get(name), uri) else {
+        return Ok(());
+    };
+    if uri.authority().is_none() || lies_below(api, uri) {
+        return Ok(());
+    }
+    let endpoint = &api.endpoint;
+    Err(match api_of(&file.config, uri) {
+        Some(other) => Failure::usage(format!(
+            "the URL does not lie below the API `{name}` ({endpoint}), but below `{other}`: leave `--api` out"
+        )),
+        None => Failure::usage(format!(
+            "the URL does not lie below the API `{name}` ({endpoint}), nor below another of {}: type only the \
+             path behind the endpoint",
+            file.name
+        ))
+        .tip(ELSEWHERE),
+    })
+}
+
+/// GraphQL has one URL, and a query for everything else.
+fn of_graphql(name: &str, api: &ApiConfig, goal: &Goal) -> Result<Uri, Failure> {
+    const QUERY: &str = r#"`--json '{"query":"{ __typename }"}'`"#;
+    let uri = goal.uri.clone().unwrap_or_else(|| Uri::from_static("/"));
+    let expected = match uri.authority() {
+        Some(_) => api.endpoint.path(),
+        None => "",
+    };
+    if uri.path().trim_end_matches('/') != expected.trim_end_matches('/') {
+        return Err(Failure::usage(format!(
+            "the API `{name}` is a GraphQL API, which has no paths: leave the path out, and type {QUERY}"
+        )));
+    }
+    if !goal.has_body && goal.named.is_none() && uri.query().is_none() {
+        return Err(Failure::usage(format!(
+            "the API `{name}` is a GraphQL API, which answers a query: type {QUERY}"
+        )));
+    }
+    Ok(uri)
 }
 
 /// Gives an API the mode that was asked for.
@@ -134,94 +183,29 @@ pub(crate) fn mode(text: &str) -> Result<AuthorizationMode, Failure> {
     })
 }
 
-/// The method and the URL, or the path, of the command line.
-pub(crate) fn read(args: &Arguments, has_body: bool) -> Result<(Method, Uri), Failure> {
-    // That there is one, the command line's reader has seen to.
-    let target = args.target.as_deref().unwrap_or_default();
-    let uri = uri(target)?;
-    let method = match args.method.as_ref().or(args.request.request.as_ref()) {
-        Some(text) => method(text)?,
-        None if has_body => Method::POST,
-        None => Method::GET,
-    };
-    Ok((method, uri))
-}
-
-const USUAL_METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-
-fn method(text: &str) -> Result<Method, Failure> {
-    let upper = text.to_ascii_uppercase();
-    // Methods are case-sensitive, and these are hardly ever meant in small letters.
-    let known = USUAL_METHODS.contains(&upper.as_str());
-    let problem = || {
-        Failure::usage(format!(
-            "`{}` is no HTTP method: type `POST /items`, the method first",
-            text.escape_debug()
-        ))
-    };
-    let name = if known { upper.as_str() } else { text };
-    match name.parse() {
-        Ok(method) if known || text.chars().all(|c| c.is_ascii_uppercase()) => Ok(method),
-        _ => Err(problem()),
-    }
-}
-
-fn uri(text: &str) -> Result<Uri, Failure> {
-    if USUAL_METHODS.contains(&text.to_ascii_uppercase().as_str()) {
-        return Err(Failure::usage(format!(
-            "what to {text} is missing: type a path behind it, such as `{text} /items`"
-        )));
-    }
-    let is_whole = text.contains("://") && !text.starts_with('/');
-    if !is_whole && !text.starts_with('/') {
-        let text = text.escape_debug();
-        return Err(Failure::usage(format!(
-            "`{text}` is neither a path nor a URL: type `/{text}`, or `https://…`"
-        )));
-    }
-    if is_whole
-        && text
-            .split_once("://")
-            .is_some_and(|(_, rest)| authority(rest).contains('@'))
-    {
-        return Err(Failure::usage(
-            "a user name or password in a URL is never sent: leave out what is before the `@`",
-        ));
-    }
-    let uri = text.parse::<Uri>().ok();
-    uri.filter(|uri| !is_whole || uri.authority().is_some()).ok_or_else(|| {
-        Failure::usage(format!(
-            "`{}` cannot be sent as it stands: write what URLs do not hold in percent signs, a space as %20",
-            text.escape_debug()
-        ))
-    })
-}
-
-fn authority(rest: &str) -> &str {
-    rest.split(['/', '?', '#']).next().unwrap_or_default()
-}
-
 /// The API that a URL lies below, with the longest path if there are several. That it really does, the layer
 /// sees to.
 fn api_of(config: &Config, uri: &Uri) -> Option<String> {
-    let lies_below = |api: &ApiConfig| {
-        let endpoint = api.endpoint.uri();
-        let rest = uri.path().strip_prefix(api.endpoint.path());
-        let is_same = |a: Option<&str>, b: Option<&str>| match (a, b) {
-            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-            _ => false,
-        };
-        is_same(uri.scheme_str(), endpoint.scheme_str())
-            && is_same(uri.host(), endpoint.host())
-            && port(uri) == port(endpoint)
-            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let apis = config.apis.iter().filter(|(_, api)| lies_below(api));
+    let apis = config.apis.iter().filter(|(_, api)| lies_below(api, uri));
     let nearest = apis.max_by_key(|(_, api)| api.endpoint.path().len());
     nearest.map(|(name, _)| name.clone())
 }
 
-fn port(uri: &Uri) -> Option<u16> {
+fn lies_below(api: &ApiConfig, uri: &Uri) -> bool {
+    let endpoint = api.endpoint.uri();
+    let rest = uri.path().strip_prefix(api.endpoint.path());
+    let is_same = |a: Option<&str>, b: Option<&str>| match (a, b) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    is_same(uri.scheme_str(), endpoint.scheme_str())
+        && is_same(uri.host(), endpoint.host())
+        && port(uri) == port(endpoint)
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The usual one, if none is named.
+pub(crate) fn port(uri: &Uri) -> Option<u16> {
     uri.port_u16().or(match uri.scheme_str() {
         Some("https") => Some(443),
         Some("http") => Some(80),

@@ -111,7 +111,7 @@ fn recompute(
     let mut headers = Vec::new();
     for &name in &claim.signed_headers {
         for value in head.headers.get_all(name) {
-            headers.push((name, value.to_str()?));
+            headers.push((name, std::str::from_utf8(value.as_bytes())?));
         }
     }
     // HTTP/2 has no `Host`: the host stands in the target.

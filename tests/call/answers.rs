@@ -11,7 +11,7 @@ use super::{Folder, Run, call, run};
 /// Answers one request after the other, and hands out what it got.
 pub(super) struct Canned {
     pub(super) origin: String,
-    requests: Receiver<String>,
+    pub(super) requests: Receiver<String>,
 }
 
 impl Canned {
@@ -44,7 +44,7 @@ impl Canned {
 
 /// A request, whose body is read too: a connection that is closed with something unread loses the
 /// answer.
-fn request(stream: &mut TcpStream) -> String {
+pub(super) fn request(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let mut next = |end: &dyn Fn(&[u8]) -> bool| {
         while !end(&head) {
@@ -64,14 +64,17 @@ fn request(stream: &mut TcpStream) -> String {
 }
 
 /// Calls an API of any mode there.
-fn ask(server: &Canned, mode: &str, arguments: &[&str]) -> Run {
-    let folder = Folder::new();
+pub(super) fn ask(server: &Canned, mode: &str, arguments: &[&str]) -> Run {
+    ask_in(&Folder::new(), server, mode, arguments)
+}
+
+pub(super) fn ask_in(folder: &Folder, server: &Canned, mode: &str, arguments: &[&str]) -> Run {
     let file = format!(
         r#"{{"apis": {{"api": {{"endpoint": "{}", "mode": "{mode}", "region": "eu-west-1", "service": "s3"}}}}}}"#,
         server.origin
     );
     folder.write("tower-client-auth.json", file);
-    let mut command = call(&folder, arguments);
+    let mut command = call(folder, arguments);
     let command = command
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "CANARY");
@@ -182,4 +185,29 @@ fn a_command_is_run_again_for_a_token_that_is_rejected() {
     assert_eq!(run.good(), "good");
     assert!(server.request().contains("authorization: token-1\r\n"));
     assert!(server.request().contains("authorization: token-2\r\n"));
+}
+
+#[test]
+fn graphql_is_called_by_its_name_alone() {
+    for path in [&[][..], &["/"]] {
+        let server = Canned::new(vec![b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"]);
+        let folder = Folder::new();
+        let file = format!(
+            r#"{{"apis": {{"data": {{"endpoint": "{}/graphql", "kind": "GraphQL", "mode": "NONE"}}}}}}"#,
+            server.origin
+        );
+        folder.write("tower-client-auth.json", file);
+        let arguments = [&["--api", "data", "--json", "{}"], path].concat();
+        assert_eq!(run(&mut call(&folder, &arguments)).good(), "{}");
+        assert!(server.request().starts_with("POST /graphql HTTP/1.1\r\n"));
+    }
+}
+
+#[test]
+fn what_is_not_ascii_is_sent_in_percent_signs() {
+    let server = Canned::new(vec![b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nme"]);
+    let run = ask(&server, "NONE", &["/caf\u{e9}?a=\u{2603}"]);
+    assert_eq!(run.good(), "me");
+    let sent = server.request();
+    assert!(sent.starts_with("GET /caf%C3%A9?a=%E2%98%83 HTTP/1.1\r\n"));
 }

@@ -202,6 +202,15 @@ fn what_goes_over_the_wire_is_shown_without_secrets() {
     );
 }
 
+/// The stand-in signs the bytes that arrive.
+#[test]
+fn headers_may_be_of_any_language() {
+    let folder = Folder::new();
+    let arguments = ["--demo", "--api", "orders", "-H", "x-name: Zoë", "/items"];
+    let answer = run(&mut call(&folder, &arguments)).good();
+    assert_eq!(answer, at("orders", "guest", "/prod/items"));
+}
+
 #[test]
 fn a_signature_is_explained() {
     let line = "--explain --api orders -H x-tenant:blue -H x-auth-user:CANARY /items?b=2&a=1";

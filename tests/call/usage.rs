@@ -10,12 +10,12 @@ fn wrong_usage_says_what_to_type() {
     let folder = Folder::new();
     folder.write("folder/file", "");
     let cases: &[(&[&str], &str)] = &[
-        (&[], "<PATH|URL>"),
-        (&["--demo"], "<PATH|URL>"),
+        (&[], "call --demo --api orders GET /items\n"),
+        (&["--demo"], "type `--api` with the name of one"),
         (&["/items"], "type `--config amplifyconfiguration.json`"),
         (&["--demo", "items"], "type `/items`"),
         (&["--demo", "GET"], "such as `GET /items`"),
-        (&["--demo", "get"], "such as `get /items`"),
+        (&["--demo", "get"], "such as `GET /items`"),
         (&["--demo", "/items", "GET"], "such as `GET /items`"),
         (
             &["--demo", "/items", "/items"],
@@ -30,7 +30,31 @@ fn wrong_usage_says_what_to_type() {
             &["--demo", "--api", "order", "check"],
             "did you mean `orders`?",
         ),
-        (&["--demo", "--api", "orders", "/a b"], "a space as %20"),
+        (
+            &["--demo", "--api", "orders", "/a b?c=é d"],
+            "and type\n      '/a%20b?c=é%20d'",
+        ),
+        (
+            &["--demo", "--api", "orders", "/a{b\u{7}"],
+            "a space as %20",
+        ),
+        (
+            &["--demo", "--api", "orders", "/a#token=CANARY"],
+            "behind a `#` is never sent",
+        ),
+        (
+            &["--demo", "--api", "orders"],
+            "type a path, such as `/items`",
+        ),
+        (&["--demo", "cheks"], "did you mean `check`?"),
+        (&["--demo", "signin"], "did you mean `sign-in`?"),
+        (&["login"], "did you mean `sign-in`?"),
+        (&["help"], "did you mean `--help`?"),
+        (&["--demo", "profile", "/me"], "type `--api profile /me`"),
+        (&["--demo", "profile"], "type `--api profile /items`"),
+        (&["--demo", "-o", "a", "apis"], "are about an answer"),
+        (&["--demo", "--explain", "check"], "are about an answer"),
+        (&["--demo", "-i", "apis"], "are about an answer"),
         (
             &["--demo", "https://api.example.net/x"],
             "lies below no API",
@@ -46,7 +70,7 @@ fn wrong_usage_says_what_to_type() {
                 "catalog",
                 "https://api.example.com/status",
             ],
-            "none of the layer's APIs",
+            "but below `status`: leave `--api` out",
         ),
         (
             &["--demo", "https://a:CANARY@api.example.com/status"],
@@ -110,7 +134,23 @@ fn wrong_usage_says_what_to_type() {
         ),
         (
             &["--demo", "--api", "orders", "-X", "PUT", "POST", "/"],
-            "cannot be used with",
+            "`POST` and `-X PUT` are two methods",
+        ),
+        (
+            &["--demo", "--api", "catalog", "https://b.example.com/"],
+            "nor below another",
+        ),
+        (
+            &["--demo", "--api", "orders", "-H", "Host: a", "/"],
+            "leave it out",
+        ),
+        (
+            &["--demo", "--api", "orders", "-H", "content-length: 1", "/"],
+            "`-H content-length` is about the connection",
+        ),
+        (
+            &["--demo", "--api", "orders", "-H", "connection: close", "/"],
+            "`-H connection` is about the connection",
         ),
         (
             &["--demo", "--api", "orders", "--timeout", "0", "/"],
@@ -166,17 +206,15 @@ fn wrong_usage_says_what_to_type() {
         ),
         (&["--demo", "-d", "a", "apis"], "send no request of yours"),
         (&["--demo", "-s", "-v", "/"], "cannot be used with"),
-        (
-            &["--password", "CANARY", "/"],
-            "unexpected argument '--password'",
-        ),
-        (
-            &["--password=CANARY", "/"],
-            "unexpected argument '--password'",
-        ),
+        (&["--password", "CANARY", "/"], "`--user NAME` asks for one"),
+        (&["--password=CANARY", "/"], "`--user NAME` asks for one"),
+        (&["-b", "a=CANARY", "/"], "type `-H 'cookie: NAME=VALUE'`"),
+        (&["-F", "a=CANARY", "/"], "forms are not built here"),
+        (&["-L", "/"], "redirects are not followed"),
+        (&["-sk", "/"], "SSL_CERT_FILE"),
         (&["--token=CANARY", "/"], "a similar argument exists: '--"),
         (&["--api-key=CANARY", "/"], "a similar argument exists: '--"),
-        (&["-u", "alice:CANARY", "/"], "unexpected argument '-u'"),
+        (&["-u", "alice:CANARY", "/"], "`--user NAME` asks for one"),
     ];
     for (arguments, words) in cases {
         let run = run(&mut call(&folder, arguments));
@@ -295,6 +333,35 @@ fn what_cannot_be_used_of_a_file_is_said() {
         run(&mut call(&folder, &arguments)).is(3, &[words]);
     }
     run(&mut call(&folder, &["--config", "missing.json", "/"])).is(3, &["missing.json: "]);
+}
+
+#[test]
+fn graphql_has_no_paths() {
+    let folder = Folder::new();
+    let file = FILE
+        .replace("orders", "data")
+        .replace(".com", ".com/graphql")
+        .replace(r#""mode""#, r#""kind": "GraphQL", "mode""#);
+    folder.write("tower-client-auth.json", file);
+    for (arguments, words) in [
+        (&["-d", "{}", "/items"][..], "leave the path out"),
+        (
+            &["-d", "{}", "https://api.example.com/graphql/a"],
+            "leave the path out",
+        ),
+        (&["--api", "data"], "answers a query: type `--json"),
+        (&["/"], "answers a query: type `--json"),
+    ] {
+        run(&mut call(&folder, arguments)).is(2, &[words]);
+    }
+}
+
+#[test]
+fn a_store_that_is_none_is_said_before_anything_is_sent() {
+    let folder = Folder::new();
+    folder.write("store/file", "");
+    let arguments = ["--demo", "--store", "store", "--api", "status", "/"];
+    run(&mut call(&folder, &arguments)).is(3, &["such as `--store store/sessions.json`"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod servers;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -67,10 +68,10 @@ fn frames(pieces: &[Bytes], trailers: Option<&HeaderMap>) -> Streamed {
 
 /// The same, each of which is not there yet when it is asked for.
 fn slowly(pieces: &[Bytes], trailers: Option<HeaderMap>) -> Streamed {
-    let pieces = pieces.to_vec().into_iter();
+    let pieces: VecDeque<_> = pieces.iter().cloned().collect();
     let frames = futures::stream::unfold(pieces, |mut pieces| async {
         tokio::task::yield_now().await;
-        let piece = pieces.next()?;
+        let piece = pieces.pop_front()?;
         Some((Ok(http_body::Frame::data(piece)), pieces))
     });
     let body = StreamBody::new(frames);
