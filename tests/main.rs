@@ -57,6 +57,7 @@ mod selector;
 
 // Against servers that others wrote.
 mod amplify_parser;
+mod chunked;
 mod heals;
 mod loopback;
 mod ministack;
