@@ -1,6 +1,7 @@
 //! Uploads in chunks, at servers that others wrote: what the layer sends is stored as it was, and refused as soon
 //! as anything of it changes on the way.
 
+mod changes;
 mod fs_server;
 mod generated;
 mod in_process;
@@ -36,6 +37,9 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const REGION: &str = "eu-west-1";
 const BUCKET: &str = "uploads";
 const KIB: u64 = 1024;
+
+/// Has a server compute a checksum, and compare it.
+const ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
 
 const CHECKSUMS: [Checksum; 5] = [
     Checksum::Crc32,
@@ -87,7 +91,7 @@ impl Mode {
             let name = checksum.header_name();
             let algorithm = name.as_str().strip_prefix("x-amz-checksum-");
             let algorithm = algorithm.expect("a checksum").to_ascii_uppercase();
-            request = request.header("x-amz-sdk-checksum-algorithm", algorithm);
+            request = request.header(ALGORITHM, algorithm);
         }
         request.body(body).expect("a request")
     }

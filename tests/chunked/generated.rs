@@ -15,6 +15,7 @@ pub(super) struct Generated {
     at: u64,
     length: u64,
     largest: u64,
+    tells_length: bool,
 }
 
 impl Generated {
@@ -25,7 +26,13 @@ impl Generated {
             at: 0,
             length,
             largest,
+            tells_length: true,
         }
+    }
+
+    pub(super) fn of_unknown_length(mut self) -> Self {
+        self.tells_length = false;
+        self
     }
 
     pub(super) fn nothing() -> Self {
@@ -52,11 +59,14 @@ impl Body for Generated {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.at == self.length
+        self.tells_length && self.at == self.length
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length - self.at)
+        match self.tells_length {
+            true => SizeHint::with_exact(self.length - self.at),
+            false => SizeHint::new(),
+        }
     }
 }
 

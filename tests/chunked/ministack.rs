@@ -4,15 +4,16 @@ use http::Uri;
 use http::header::CONTENT_ENCODING;
 use tower_client_auth::Clock;
 
+use super::changes::{CHANGES, LENGTH, Where};
 use super::generated::assert_same;
 use super::signed::Signed;
-use super::tampering::{LENGTH, SEED, TAMPERING, Where};
 use super::*;
 use crate::ministack::{MiniStack, REGION, Who};
 use crate::servers;
 use crate::support::promise;
 
 const MODE: &str = "x-amz-checksum-mode";
+const SEED: u64 = 0x5eed_0000_0007_0037;
 
 /// In the bucket that its tests have.
 fn object(stack: &MiniStack, name: &str) -> Uri {
@@ -95,10 +96,10 @@ async fn what_was_changed_on_the_way_is_not_kept() {
         // It does not check the signature of trailers: s3s does.
         let checked = |at: Where| at.is_in(mode) && at != Where::SignedTrailer;
         let mut changed = Vec::new();
-        for tamper in TAMPERING.iter().filter(|tamper| checked(tamper.at)) {
+        for change in CHANGES.iter().filter(|change| checked(change.at)) {
             let mut upload = good.clone();
-            (tamper.change)(&mut upload, &other);
-            changed.push((tamper.what, upload));
+            (change.make)(&mut upload, &other);
+            changed.push((change.what, upload));
         }
         let mut cut = good.clone();
         cut.body.chunks.pop();
