@@ -23,7 +23,7 @@ const FOLDER: &str = "TOWER_CLIENT_AUTH_FS_SERVER_FOLDER";
 /// Ends when it is dropped, and then its folder is removed.
 pub(super) struct FsServer {
     server: Server,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl FsServer {
@@ -39,14 +39,17 @@ impl FsServer {
                 .env(FOLDER, folder.path());
             command
         });
-        Self {
-            server,
-            _folder: folder,
-        }
+        Self { server, folder }
     }
 
     pub(super) fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port)
+    }
+
+    /// Whether there is no object in the bucket.
+    pub(super) fn is_empty(&self) -> bool {
+        let mut objects = fs::read_dir(self.folder.path().join(BUCKET)).expect("a bucket");
+        objects.next().is_none()
     }
 }
 

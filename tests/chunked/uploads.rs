@@ -107,6 +107,7 @@ async fn what_is_uploaded_comes_down_as_it_was() {
             }
         }
     }
+    assert!(server.is_empty(), "what was deleted is still there");
     tell(uploads, bytes);
 }
 
@@ -170,4 +171,5 @@ async fn a_body_that_is_not_as_long_as_was_said_leaves_no_object() {
             }
         }
     }
+    assert!(server.is_empty());
 }
