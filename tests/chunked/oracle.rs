@@ -3,6 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use aws_runtime::content_encoding::{AwsChunkedBody, AwsChunkedBodyOptions};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use http::request;
 
 use super::generated;
 use super::signed::{Signed, TRAILER_SIGNATURE};
@@ -55,6 +61,48 @@ impl Setup {
         Signed::new(by, self.time, chunked.expect("a size"), request).await
     }
 
+    /// What the SDKs' signer makes of the same head.
+    fn their_headers(&self, ours: &request::Parts) -> HeaderMap {
+        let mut head = ours.clone();
+        for added in [
+            "authorization",
+            "x-amz-content-sha256",
+            "x-amz-date",
+            "x-amz-security-token",
+        ] {
+            head.headers.remove(added);
+        }
+        let mut settings = SigningSettings::default();
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let identity = self.credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(self.region)
+            .name("s3")
+            .time(self.time)
+            .settings(settings)
+            .build()
+            .expect("complete")
+            .into();
+        let body = match self.mode {
+            Mode::Signed => {
+                SignableBody::Precomputed("STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned())
+            }
+            Mode::SignedAnd(_) => SignableBody::StreamingSignedPayloadTrailer,
+            Mode::Unsigned(_) => SignableBody::StreamingUnsignedPayloadTrailer,
+        };
+        let headers = head.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
+        let request =
+            SignableRequest::new(head.method.as_str(), head.uri.to_string(), headers, body);
+        let signed = sign(request.expect("a request"), &params).expect("signed");
+        let mut request = Request::from_parts(head.clone(), ());
+        signed.into_parts().0.apply_to_request_http1x(&mut request);
+        request.into_parts().0.headers
+    }
+
     fn what(&self) -> String {
         let Self {
             mode,
@@ -70,7 +118,7 @@ impl Setup {
 const UPLOADS: usize = 1_000;
 
 #[tokio::test]
-async fn chunks_and_trailers_are_signed_as_the_sdks_sign_them() {
+async fn heads_chunks_and_trailers_are_signed_as_the_sdks_sign_them() {
     let mut random = Random(0x5eed_0000_0003_0037);
     let (mut chunks, mut trailers) = (0, 0);
     for _ in 0..UPLOADS {
@@ -78,6 +126,12 @@ async fn chunks_and_trailers_are_signed_as_the_sdks_sign_them() {
         let ours = setup.signed().await;
         let data = generated::bytes(setup.seed, 0, setup.length);
         assert!(ours.body.data() == data, "{}", setup.what());
+        assert_eq!(
+            ours.head.headers,
+            setup.their_headers(&ours.head),
+            "{}",
+            setup.what()
+        );
         if !setup.mode.is_signed() {
             continue;
         }
@@ -94,7 +148,8 @@ async fn chunks_and_trailers_are_signed_as_the_sdks_sign_them() {
     promise(
         29,
         format_args!(
-            "{chunks} signatures of chunks and {trailers} of trailers equal those of `aws_sigv4::sign::v4`"
+            "{UPLOADS} heads of uploads in chunks, {chunks} signatures of chunks and {trailers} of trailers equal \
+             those of `aws_sigv4`"
         ),
     );
 }
