@@ -125,6 +125,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "sigv4")]
+mod checksum;
 mod clock;
 #[cfg(feature = "amplify")]
 pub mod config;
@@ -159,6 +161,8 @@ mod xml;
 
 // The paved path. What a program only meets by inference (futures, plans, sealed traits) stays in
 // the modules.
+#[cfg(feature = "sigv4")]
+pub use checksum::Checksum;
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
@@ -183,15 +187,15 @@ pub use identity::{CacheStatus, Cached, CachedBuilder, TokenFile};
 pub use identity::{CredentialsSource, IntoCredentialsSource};
 #[doc(inline)]
 pub use identity::{Token, TokenSource, TokenStyle, token_fn};
-#[cfg(feature = "sigv4")]
-#[doc(inline)]
-pub use layer::SigV4Layer;
 #[doc(inline)]
 pub use layer::{
     ApiKeyLayer, Applied, AuthBody, AuthHint, AuthOverride, Authorize, AuthorizeLayer, Authorizer,
     BearerTokenLayer, Buffer, CloneBody, Existing, Need, OutOfScope, Passthrough, ReplayBody,
-    Scope, Verdict,
+    ReplayedBody, Scope, Verdict,
 };
+#[cfg(feature = "sigv4")]
+#[doc(inline)]
+pub use layer::{Chunked, ChunkedBody, SigV4Layer};
 #[cfg(feature = "amplify")]
 pub use mode::AuthorizationMode;
 pub use payload::PayloadHash;

@@ -31,10 +31,35 @@ pub enum PayloadHash {
     /// The signature does not cover the body: `UNSIGNED-PAYLOAD`. Only some services accept it (S3
     /// does, API Gateway does not), and `SigV4Layer` refuses it over plain http.
     Unsigned,
+    /// The body is sent in chunks, each with a signature of its own:
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`. Of S3. [`Chunked`](crate::Chunked) does all of it.
+    Streaming,
+    /// As `Streaming`, with signed trailers behind the chunks:
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER`.
+    StreamingTrailer,
+    /// The body is sent in chunks that are not signed, with a checksum as a trailer:
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`. Of S3, and refused over plain http.
+    ///
+    /// A body that is encoded so already, as the AWS SDKs send them, goes on as it is with
+    /// [`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash).
+    StreamingUnsignedTrailer,
 }
 
 /// What AWS puts in place of a hash when the body is not signed.
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+const STREAMING: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+const STREAMING_TRAILER: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
+const STREAMING_UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+
+/// All that stands in place of a hash.
+#[cfg(feature = "sigv4")]
+pub(crate) const MARKERS: [&str; 4] = [
+    UNSIGNED_PAYLOAD,
+    STREAMING,
+    STREAMING_TRAILER,
+    STREAMING_UNSIGNED_TRAILER,
+];
 
 /// SHA-256 of nothing, so that requests without a body hash nothing.
 const EMPTY_SHA256: [u8; 32] = [
@@ -86,6 +111,29 @@ impl PayloadHash {
         }
         Ok(Self::Sha256(hash))
     }
+
+    /// What stands in place of a hash, where there is none.
+    pub(crate) fn marker(&self) -> Option<&'static str> {
+        match self {
+            Self::Sha256(_) => None,
+            Self::Unsigned => Some(UNSIGNED_PAYLOAD),
+            Self::Streaming => Some(STREAMING),
+            Self::StreamingTrailer => Some(STREAMING_TRAILER),
+            Self::StreamingUnsignedTrailer => Some(STREAMING_UNSIGNED_TRAILER),
+        }
+    }
+
+    /// Whether signatures of chunks follow that of the head.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn has_signed_chunks(&self) -> bool {
+        matches!(self, Self::Streaming | Self::StreamingTrailer)
+    }
+
+    /// Whether nothing but TLS and checksums protects the body.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn is_unsigned(&self) -> bool {
+        matches!(self, Self::Unsigned | Self::StreamingUnsignedTrailer)
+    }
 }
 
 /// As it stands in a canonical request and in `x-amz-content-sha256`.
@@ -93,7 +141,7 @@ impl fmt::Display for PayloadHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sha256(hash) => hash.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
-            Self::Unsigned => f.write_str(UNSIGNED_PAYLOAD),
+            _ => f.write_str(self.marker().unwrap_or_default()),
         }
     }
 }

@@ -7,6 +7,8 @@ use http::{request, response};
 use super::hint::AuthHint;
 use crate::error::AuthError;
 use crate::payload::PayloadHash;
+#[cfg(feature = "sigv4")]
+use crate::sigv4::ChunkSigner;
 
 /// An authorization scheme: which requests it covers, where its credential comes from, and how that
 /// is put on a request.
@@ -182,10 +184,24 @@ pub enum Need {
     Hashed(PayloadHash),
 }
 
-/// What [`Authorizer::apply`] leaves for the body: nothing yet, the default.
+/// What [`Authorizer::apply`] leaves for the body: nothing, the default, or what signs its chunks.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Applied {}
+pub struct Applied {
+    // Boxed: few bodies are signed in chunks, and all pay for the room.
+    #[cfg(feature = "sigv4")]
+    pub(super) chunks: Option<Box<ChunkSigner>>,
+}
+
+impl Applied {
+    /// Has the chunks of the body signed, where [`Chunked`](crate::Chunked) has it cut into some.
+    #[cfg(feature = "sigv4")]
+    #[must_use]
+    pub fn sign_chunks(mut self, signer: ChunkSigner) -> Self {
+        self.chunks = Some(Box::new(signer));
+        self
+    }
+}
 
 /// What a response says about the credential it was asked with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use super::{Applied, Need};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
-/// How bodies are made ready: [`Passthrough`], [`CloneBody`], [`ReplayBody`](super::ReplayBody) or [`Buffer`].
+/// How bodies are made ready: [`Passthrough`], [`CloneBody`], [`ReplayBody`](super::ReplayBody), [`Buffer`] or
+/// `Chunked`.
 ///
 /// The choice is part of a layer's type, because it decides what body the service below gets and
 /// whether a request can be sent twice. Sealed: the ways a body can be prepared are the engine's
@@ -39,9 +40,11 @@ pub trait PreparePayload<B>: sealed::Sealed {
 
     /// Readies the body as far as `need` asks; [`Need::Head`] and [`Need::Hashed`] read none of it, and
     /// are done at once, unless it is [read ahead](Self::reads_ahead).
+    ///
+    /// May say in the head how the body is encoded.
     fn prepare(
         &self,
-        head: &request::Parts,
+        head: &mut request::Parts,
         need: Need,
         body: B,
     ) -> Step<Readied<Self::Prepared>, Self::Future>;
@@ -78,6 +81,8 @@ mod sealed {
     impl Sealed for super::CloneBody {}
     impl Sealed for super::Buffer {}
     impl Sealed for crate::layer::ReplayBody {}
+    #[cfg(feature = "sigv4")]
+    impl<P> Sealed for crate::layer::Chunked<P> {}
 }
 
 /// Bodies go through untouched, and cannot be sent twice. For schemes that look at the head only;
@@ -97,7 +102,7 @@ impl<B> PreparePayload<B> for Passthrough {
 
     fn prepare(
         &self,
-        _head: &request::Parts,
+        _head: &mut request::Parts,
         need: Need,
         body: B,
     ) -> Step<Readied<B>, Self::Future> {
@@ -138,7 +143,7 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
 
     fn prepare(
         &self,
-        _head: &request::Parts,
+        _head: &mut request::Parts,
         need: Need,
         body: B,
     ) -> Step<Readied<B>, Self::Future> {
@@ -304,7 +309,7 @@ where
     #[inline]
     fn prepare(
         &self,
-        head: &request::Parts,
+        head: &mut request::Parts,
         need: Need,
         body: B,
     ) -> Step<Readied<Prepared<B>>, BufferFuture<B>> {

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, header, request};
+use http::{HeaderMap, HeaderName, header, request};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -31,7 +31,7 @@ impl<B: Body> BufferFuture<B> {
         head: &request::Parts,
         body: B,
     ) -> Result<Self, AuthError> {
-        let announced = content_length(head)?;
+        let announced = content_length(&head.headers, &header::CONTENT_LENGTH)?;
         let least = body.size_hint().lower().max(announced.unwrap_or(0));
         if usize::try_from(least).map_or(true, |least| least > limit) {
             return Err(too_large(limit));
@@ -75,8 +75,12 @@ fn too_large(limit: usize) -> AuthError {
     )
 }
 
-fn content_length(head: &request::Parts) -> Result<Option<u64>, AuthError> {
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+/// A length that the request's head gives.
+pub(super) fn content_length(
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<u64>, AuthError> {
+    let mut lengths = headers.get_all(name).iter();
     let Some(first) = lengths.next() else {
         return Ok(None);
     };
@@ -87,7 +91,7 @@ fn content_length(head: &request::Parts) -> Result<Option<u64>, AuthError> {
     if parsed.is_none() || lengths.any(|other| other != first) {
         return Err(AuthError::new(
             AuthErrorKind::Request,
-            "the request's `Content-Length` is not one number",
+            format!("the request's `{name}` is not one number"),
         ));
     }
     Ok(parsed)

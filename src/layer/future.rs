@@ -154,7 +154,7 @@ where
             Need::Head if !shared.payload.reads_ahead(&body) => {
                 (shared.payload.stream(body), PayloadHash::Unsigned)
             }
-            need => match shared.payload.prepare(&head, need, body) {
+            need => match shared.payload.prepare(&mut head, need, body) {
                 Step::Now(Ok(prepared)) => prepared,
                 Step::Now(Err(error)) => return Self::failed(shared, service, error),
                 Step::Later(future) => {

@@ -11,6 +11,8 @@ mod auth_body;
 mod authorizer;
 mod bearer;
 mod body;
+#[cfg(feature = "sigv4")]
+mod chunked;
 mod collect;
 mod engine;
 mod future;
@@ -33,6 +35,8 @@ pub use auth_body::{AuthBody, Buffered, Prepared};
 pub use authorizer::{Applied, Authorizer, Need, Verdict};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
 pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
+#[cfg(feature = "sigv4")]
+pub use chunked::{Chunked, ChunkedBody, Uncut};
 pub use collect::BufferFuture;
 pub use engine::{Authorize, AuthorizeLayer, Guarded, Scoped};
 pub use future::ResponseFuture;

@@ -86,7 +86,7 @@ where
 
     fn prepare(
         &self,
-        _head: &request::Parts,
+        _head: &mut request::Parts,
         need: Need,
         body: B,
     ) -> Step<Readied<Attempt<B>>, Self::Future> {

@@ -104,6 +104,10 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         payload: &PayloadHash,
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError> {
+        // What `cover` could not know: how the body would be made ready.
+        if payload.is_unsigned() && head.uri.scheme_str() != Some("https") {
+            check_encrypted(&head.uri)?;
+        }
         let checked = plan.credentials.is_none() && self.source.checks_expiry();
         let now = if !checked && credentials.may_expire() {
             let now = self.clock.moment();
@@ -134,7 +138,13 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             None => None,
         };
         self.signer.sign(head, credentials, payload, time)?;
-        Ok(Applied::default())
+        match payload.has_signed_chunks() {
+            false => Ok(Applied::default()),
+            true => {
+                let signer = self.signer.chunk_signer(head, credentials, time)?;
+                Ok(Applied::default().sign_chunks(signer))
+            }
+        }
     }
 
     fn judge(
@@ -308,6 +318,7 @@ impl<C> SigV4<C> {
         let need = match overrides.and_then(AuthOverride::own_payload_hash) {
             // A hash does not help a service that takes none.
             _ if !self.signer.signs_payload() => Need::Hashed(PayloadHash::Unsigned),
+            Some(hash) if hash.has_signed_chunks() => return Err(signatures_at_hand()),
             Some(hash) => Need::Hashed(hash),
             None => match self.payload {
                 PayloadMode::Signed => Need::Payload,
@@ -321,7 +332,9 @@ impl<C> SigV4<C> {
 
         let mut uri = None;
         let current = resolved.uri(head);
-        if need == Need::Hashed(PayloadHash::Unsigned) {
+        if let Need::Hashed(hash) = need
+            && hash.is_unsigned()
+        {
             check_encrypted(current)?;
         }
         if query::pairs(current).any(is_of_presignature) {
@@ -344,6 +357,16 @@ impl<C> SigV4<C> {
         }
         Ok(Some((plan, need)))
     }
+}
+
+/// Chunks cannot have been signed before the head, whose signature they cover.
+#[cold]
+fn signatures_at_hand() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Request,
+        "a body cannot bring signed chunks along, which cover the signature of the head: leave them to the \
+         layer, with `.payload(Chunked::signed())`",
+    )
 }
 
 #[cold]

@@ -133,7 +133,7 @@ impl SigningCredentials {
         &self,
         second: u64,
         scope: &SigningScope,
-        sign: impl FnOnce(&Stamp) -> Result<R, AuthError>,
+        sign: impl FnOnce(&Arc<Stamp>) -> Result<R, AuthError>,
     ) -> Result<R, AuthError> {
         let credentials = &self.inner.credentials;
         let identity = (credentials.access_key_id(), credentials.secret_access_key());

@@ -69,7 +69,7 @@ impl SigningKeys {
         (access_key_id, secret): (&str, &str),
         second: u64,
         scope: &SigningScope,
-        sign: impl FnOnce(&Stamp) -> Result<R, AuthError>,
+        sign: impl FnOnce(&Arc<Stamp>) -> Result<R, AuthError>,
     ) -> Result<R, AuthError> {
         let recent = self.recent.load();
         let found = recent
@@ -77,7 +77,7 @@ impl SigningKeys {
             .find(|stamp| stamp.second == second && stamp.key.scope.is(scope));
         match found {
             Some(stamp) => sign(stamp),
-            None => sign(&*self.add((access_key_id, secret), second, scope)?),
+            None => sign(&self.add((access_key_id, secret), second, scope)?),
         }
     }
 
@@ -128,8 +128,7 @@ impl Stamp {
         key: Arc<SigningKey>,
     ) -> Result<Self, AuthError> {
         let scope = format!("{}/{}/aws4_request", date_time.date(), key.scope);
-        let mut mac = key.mac.clone();
-        mac.update(format!("{ALGORITHM}\n{}\n{scope}\n", date_time.as_str()).as_bytes());
+        let mac = key.begin(ALGORITHM, &date_time);
         let date_header = HeaderValue::from_str(date_time.as_str());
         Ok(Self {
             second,
@@ -141,6 +140,11 @@ impl Stamp {
             date_time,
             key,
         })
+    }
+
+    /// HMAC of the beginning of a string to sign, for what follows the head in a body.
+    pub(super) fn begin(&self, algorithm: &str) -> Hmac<Sha256> {
+        self.key.begin(algorithm, &self.date_time)
     }
 
     /// The signature, given the hash of the canonical request.
@@ -164,6 +168,18 @@ impl SigningKey {
             scope: scope.clone(),
             mac,
         })
+    }
+
+    /// HMAC of a string to sign as far as its credential scope.
+    fn begin(&self, algorithm: &str, time: &DateTime) -> Hmac<Sha256> {
+        let (date, scope) = (time.date(), &self.scope);
+        let text = format!(
+            "{algorithm}\n{}\n{date}/{scope}/aws4_request\n",
+            time.as_str()
+        );
+        let mut mac = self.mac.clone();
+        mac.update(text.as_bytes());
+        mac
     }
 }
 

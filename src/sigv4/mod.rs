@@ -115,6 +115,7 @@
 //! Here, too, the tests show each difference, and hold the two together everywhere else.
 
 mod canonical;
+mod chunk;
 mod credentials;
 mod date;
 mod explain;
@@ -123,6 +124,7 @@ mod options;
 mod scratch;
 mod signer;
 
+pub use chunk::ChunkSigner;
 pub use credentials::SigningCredentials;
 pub use explain::Explanation;
 pub use options::{PathEncoding, SigningOptions, SigningScope};

@@ -1,5 +1,6 @@
 //! The signer: a head, credentials and a time in; a signed head out.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -7,14 +8,15 @@ use http::{HeaderName, HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 
 use super::canonical::{self, Brings, Unsorted, Values, signed_host};
+use super::chunk::ChunkSigner;
 use super::credentials::SigningCredentials;
 use super::date::second_of;
 use super::key::Stamp;
 use super::options::{SigningOptions, SigningScope};
 use super::scratch::{Scratch, Text};
-use crate::error::AuthError;
+use crate::error::{AuthError, AuthErrorKind};
 use crate::hex::hex;
-use crate::payload::{EMPTY_SHA256_HEX, PayloadHash, UNSIGNED_PAYLOAD};
+use crate::payload::{EMPTY_SHA256_HEX, MARKERS, PayloadHash, UNSIGNED_PAYLOAD};
 
 const DATE: &str = "x-amz-date";
 const SECURITY_TOKEN: &str = "x-amz-security-token";
@@ -119,6 +121,38 @@ impl Signer {
         Ok(())
     }
 
+    /// What signs the chunks of a body whose head has been signed with
+    /// [`PayloadHash::Streaming`] or [`PayloadHash::StreamingTrailer`], with the same credentials and as
+    /// of the same `time`.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) if `signed` has not been signed so.
+    pub fn chunk_signer(
+        &self,
+        signed: &request::Parts,
+        credentials: &SigningCredentials,
+        time: SystemTime,
+    ) -> Result<ChunkSigner, AuthError> {
+        let value = |name: HeaderName| signed.headers.get(name).map(HeaderValue::as_bytes);
+        let seed = value(header::AUTHORIZATION).and_then(<[u8]>::last_chunk::<DIGITS>);
+        let is_for_chunks =
+            value(X_AMZ_CONTENT_SHA256).is_some_and(|marker| marker.starts_with(SIGNED_CHUNKS));
+        credentials.with_stamp(second_of(time)?, &self.scope, |stamp| {
+            let date = Some(stamp.date_time.as_str().as_bytes());
+            match seed {
+                Some(seed) if is_for_chunks && value(X_AMZ_DATE) == date => {
+                    Ok(ChunkSigner::new(Arc::clone(stamp), *seed))
+                }
+                _ => Err(AuthError::new(
+                    AuthErrorKind::Request,
+                    "the head has not been signed for chunks at this time: sign it with \
+                     `PayloadHash::Streaming` first",
+                )),
+            }
+        })
+    }
+
     /// Whether the options leave any payload to be signed.
     pub(crate) fn signs_payload(&self) -> bool {
         self.options.sign_payload
@@ -137,14 +171,16 @@ impl Signer {
     ) -> Result<Signature, AuthError> {
         let hashed;
         let payload: &[u8] = match payload {
-            &PayloadHash::EMPTY if self.options.sign_payload => EMPTY_SHA256_HEX.as_bytes(),
-            PayloadHash::Sha256(hash) if self.options.sign_payload => {
+            _ if !self.options.sign_payload => UNSIGNED_PAYLOAD.as_bytes(),
+            &PayloadHash::EMPTY => EMPTY_SHA256_HEX.as_bytes(),
+            PayloadHash::Sha256(hash) => {
                 hashed = hex(hash);
                 &hashed
             }
-            _ => UNSIGNED_PAYLOAD.as_bytes(),
+            other => other.marker().unwrap_or_default().as_bytes(),
         };
-        let sends_hash = self.options.send_payload_hash || payload == UNSIGNED_PAYLOAD.as_bytes();
+        // A service that is not told expects the hash of the body.
+        let sends_hash = self.options.send_payload_hash || payload.len() != DIGITS;
 
         let unsorted = Unsorted::new(&head.headers);
         let brings = Brings {
@@ -194,6 +230,9 @@ impl Signer {
     }
 }
 
+/// What the marker of a body in signed chunks begins with.
+const SIGNED_CHUNKS: &[u8] = b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+
 /// What stands between the list of signed headers and the signature.
 const SIGNATURE: &[u8] = b", Signature=";
 
@@ -220,7 +259,7 @@ fn values(
     let Some(hash) = hash else {
         return Ok((header_value(written_since(text, start))?, None));
     };
-    for known in [UNSIGNED_PAYLOAD, EMPTY_SHA256_HEX] {
+    for known in MARKERS.into_iter().chain([EMPTY_SHA256_HEX]) {
         if hash == known.as_bytes() {
             let authorization = header_value(written_since(text, start))?;
             return Ok((authorization, Some(HeaderValue::from_static(known))));

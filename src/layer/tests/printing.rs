@@ -49,8 +49,8 @@ fn prepared_bodies_print_no_content() {
     use futures::FutureExt as _;
 
     let body = http_body_util::Full::new(bytes::Bytes::from(SECRET));
-    let (head, buffer) = (head(ORIGIN, same), Buffer::default());
-    let Step::Later(pending) = buffer.prepare(&head, Need::Payload, body) else {
+    let (mut head, buffer) = (head(ORIGIN, same), Buffer::default());
+    let Step::Later(pending) = buffer.prepare(&mut head, Need::Payload, body) else {
         panic!("a body is to be read");
     };
     let mut text = format!("{pending:?}");

@@ -1,0 +1,258 @@
+//! Bodies that are signed, or checked, chunk by chunk while they stream.
+
+mod body;
+mod encoder;
+mod framing;
+mod held;
+mod trailers;
+
+use std::fmt;
+use std::future::Pending;
+use std::sync::Arc;
+
+use http::request;
+use http_body::Body;
+
+pub use self::body::ChunkedBody;
+use self::framing::{Cut, Framing};
+use super::body::{Passthrough, PreparePayload, Readied, Step, unread};
+use super::{Applied, Need};
+use crate::checksum::Checksum;
+use crate::error::{AuthError, AuthErrorKind, BoxError};
+
+/// Bodies of any size stream to S3 in chunks (`aws-chunked`), which are signed one by one, or followed by a
+/// checksum. Nothing is read ahead.
+///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use tower_client_auth::{Chunked, SigV4Layer};
+///
+/// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+/// let layer = SigV4Layer::new("eu-west-1", "s3", credentials)?.payload(Chunked::signed());
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// With larger chunks, a checksum that S3 keeps with the object, and a second attempt if the first is
+/// rejected before a MiB of it has gone:
+///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use tower_client_auth::{Checksum, Chunked, ReplayBody, SigV4Layer};
+///
+/// # let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+/// let chunked = Chunked::signed()
+///     .chunk_size(256 * 1024)?
+///     .checksum(Checksum::Crc64Nvme)
+///     .keeping(ReplayBody::new(1024 * 1024));
+/// let layer = SigV4Layer::new("eu-west-1", "s3", credentials)?.retry_rejected(chunked);
+/// # Ok::<(), tower_client_auth::AuthError>(())
+/// ```
+///
+/// | | the body is protected by | `x-amz-content-sha256` | costs |
+/// |---|---|---|---|
+/// | `signed()` | a signature of each chunk | `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` | SHA-256 of the body |
+/// | `signed().checksum(…)` | the same, and a signed checksum | `STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER` | both |
+/// | `unsigned(…)` | TLS, and a checksum | `STREAMING-UNSIGNED-PAYLOAD-TRAILER` | the checksum |
+///
+/// The second is for plain http as well, the third is what the AWS SDKs do over https, and refused over
+/// plain http except to loopback.
+///
+/// - **For S3** and what speaks like it. Other services know no `aws-chunked`: use
+///   [`Buffer`](crate::Buffer) with them. Without SigV4, and for requests that are not signed, bodies stream as
+///   they are.
+/// - **The length must be known** beforehand, since S3 wants it first: an exact size hint, or a
+///   `content-length` of the caller's, which is that of the body before it is encoded. It goes out as
+///   `x-amz-decoded-content-length`; `content-length` becomes that of the encoded body. What is of no known
+///   length is uploaded in parts. A body that turns out longer or shorter is an error, and never taken
+///   for whole.
+/// - **Bodies without anything in them** (a GET, the start of a multipart upload) are not encoded, and have the
+///   hash of nothing. An empty body has no checksum then; one that is wanted can be set as a header.
+/// - **Headers of the caller's** are kept: `aws-chunked` is put before a `content-encoding`, which S3 takes off
+///   again. A checksum that the request has as a header, or names in `x-amz-trailer`, is in place of the
+///   layer's. Under `unsigned`, a body whose checksum is in a header is not encoded, and goes out as
+///   `UNSIGNED-PAYLOAD`.
+/// - **Trailers of the body's** go out signed if the request names them in `x-amz-trailer`, and are an error if
+///   not. `content-length` is left out then, as their length is not known.
+/// - **Requests that say otherwise** are heeded: with a hash in
+///   [`AuthOverride`](crate::AuthOverride::payload_hash), or under
+///   [`unsigned_payload`](crate::AuthorizeLayer::unsigned_payload), nothing is encoded.
+/// - **Memory**: of a body that is signed, the chunk at hand is held, and copied only if it comes in many
+///   small pieces; of one that is not, nothing. It allocates once for each chunk. Nothing is read from the
+///   body that the connection does not ask for.
+///
+/// # Errors
+///
+/// [`AuthErrorKind::Request`] if the length is not known, if the body is encoded already, or if a header it goes by cannot
+/// be read; nothing is sent then. [`AuthErrorKind::Payload`] while the body is sent, if it is not as long
+/// as it was said to be or has trailers that were not named. Errors of the body's own come through as they are.
+///
+/// Source: [signed chunks][chunks] and [trailers][trailers] of S3.
+///
+/// [chunks]: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+/// [trailers]: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+#[derive(Clone, Copy, Debug)]
+pub struct Chunked<P = Passthrough> {
+    settings: Settings,
+    kept: P,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    signed: bool,
+    checksum: Option<Checksum>,
+    /// Bytes of data in a chunk.
+    size: usize,
+}
+
+impl Chunked {
+    /// 64 KiB: S3's own advice for the least there should be, and what the AWS SDKs take.
+    pub const DEFAULT_CHUNK_SIZE: usize = 64 * 1024;
+
+    /// 8 KiB: the least that S3 takes, but for a last chunk.
+    pub const MIN_CHUNK_SIZE: usize = 8 * 1024;
+
+    /// Signs each chunk.
+    pub fn signed() -> Self {
+        Self::new(true, None)
+    }
+
+    /// Signs no chunk, and sends a checksum of the body behind it.
+    pub fn unsigned(checksum: Checksum) -> Self {
+        Self::new(false, Some(checksum))
+    }
+
+    fn new(signed: bool, checksum: Option<Checksum>) -> Self {
+        Self {
+            settings: Settings {
+                signed,
+                checksum,
+                size: Self::DEFAULT_CHUNK_SIZE,
+            },
+            kept: Passthrough,
+        }
+    }
+}
+
+impl<P> Chunked<P> {
+    /// Sends this checksum of the body behind it.
+    #[must_use]
+    pub fn checksum(mut self, checksum: Checksum) -> Self {
+        self.settings.checksum = Some(checksum);
+        self
+    }
+
+    /// Puts `size` bytes into each chunk; there is less in the last. Each signed chunk takes that much memory
+    /// while it is put together, and some 90 bytes more on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] below 8 KiB, which S3 refuses.
+    pub fn chunk_size(mut self, size: usize) -> Result<Self, AuthError> {
+        if size < Chunked::MIN_CHUNK_SIZE {
+            return Err(AuthError::new(
+                AuthErrorKind::Configuration,
+                format!("chunks of {size} bytes are too small: S3 takes no fewer than 8192"),
+            ));
+        }
+        self.settings.size = size;
+        Ok(self)
+    }
+
+    /// Has bodies kept so that they can be sent twice: by [`ReplayBody`](crate::ReplayBody), or by
+    /// [`CloneBody`](crate::CloneBody). They are encoded and signed anew for the second attempt.
+    pub fn keeping<Q>(self, kept: Q) -> Chunked<Q> {
+        Chunked {
+            settings: self.settings,
+            kept,
+        }
+    }
+}
+
+impl<B, P> PreparePayload<B> for Chunked<P>
+where
+    B: Body,
+    P: PreparePayload<B>,
+    P::Body: Body,
+    <P::Body as Body>::Error: Into<BoxError>,
+{
+    type Prepared = Uncut<P::Prepared>;
+    type Spare = Uncut<P::Spare>;
+    type Body = ChunkedBody<P::Body>;
+    type Future = Pending<Readied<Uncut<P::Prepared>>>;
+
+    fn stream(&self, body: B) -> Uncut<P::Prepared> {
+        Uncut {
+            body: self.kept.stream(body),
+            framing: None,
+        }
+    }
+
+    fn prepare(
+        &self,
+        head: &mut request::Parts,
+        need: Need,
+        body: B,
+    ) -> Step<Readied<Uncut<P::Prepared>>, Self::Future> {
+        if need != Need::Payload {
+            return Step::Now(unread(need, self.stream(body)));
+        }
+        match Framing::of(&self.settings, head, &body) {
+            Ok(Cut::Not(hash)) => Step::Now(Ok((self.stream(body), hash))),
+            Ok(Cut::Into(framing)) => {
+                let hash = framing.payload_hash();
+                let uncut = Uncut {
+                    framing: Some(Arc::new(framing)),
+                    ..self.stream(body)
+                };
+                Step::Now(Ok((uncut, hash)))
+            }
+            Err(error) => Step::Now(Err(error)),
+        }
+    }
+
+    fn keep(&self, prepared: &Uncut<P::Prepared>) -> Option<Uncut<P::Spare>> {
+        let body = self.kept.keep(&prepared.body)?;
+        Some(prepared.with(body))
+    }
+
+    fn replay(&self, spare: Uncut<P::Spare>) -> Option<Uncut<P::Prepared>> {
+        let Uncut { body, framing } = spare;
+        let body = self.kept.replay(body)?;
+        Some(Uncut { body, framing })
+    }
+
+    fn seal(&self, prepared: Uncut<P::Prepared>, mut applied: Applied) -> ChunkedBody<P::Body> {
+        let signer = applied.chunks.take();
+        let body = self.kept.seal(prepared.body, applied);
+        match prepared.framing {
+            None => ChunkedBody::plain(body),
+            Some(framing) => ChunkedBody::chunked(body, framing, signer),
+        }
+    }
+
+    fn bypass(&self, body: B) -> ChunkedBody<P::Body> {
+        ChunkedBody::plain(self.kept.bypass(body))
+    }
+}
+
+/// A body before it is cut into chunks, or what brings it back; and how it will be cut, if it will.
+pub struct Uncut<T> {
+    body: T,
+    framing: Option<Arc<Framing>>,
+}
+
+impl<T> Uncut<T> {
+    /// Another body that is cut in the same way.
+    fn with<U>(&self, body: U) -> Uncut<U> {
+        Uncut {
+            body,
+            framing: self.framing.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Uncut<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uncut").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,241 @@
+//! How a body will be cut, and what the head has to say of it.
+
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue, request};
+use http_body::Body;
+
+use super::Settings;
+use crate::checksum::Checksum;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::layer::collect::content_length;
+use crate::payload::PayloadHash;
+
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
+const AWS_CHUNKED: &str = "aws-chunked";
+
+/// What a signature takes in the head of a chunk.
+pub(super) const CHUNK_SIGNATURE: &str = ";chunk-signature=";
+pub(super) const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature:";
+const DIGITS: u64 = 64;
+const CRLF: u64 = 2;
+
+/// How one body is cut into chunks.
+#[derive(Debug)]
+pub(super) struct Framing {
+    pub(super) signed: bool,
+    /// Bytes of data in each chunk but the last.
+    pub(super) size: u64,
+    /// Bytes of data in all.
+    pub(super) length: u64,
+    pub(super) checksum: Option<Checksum>,
+    /// The trailers that the body is to end with.
+    pub(super) declared: Vec<HeaderName>,
+    /// Of all there is on the wire, unless there are trailers whose length is not known.
+    pub(super) encoded: Option<u64>,
+}
+
+/// What becomes of a body.
+pub(super) enum Cut {
+    /// It goes as it is.
+    Not(PayloadHash),
+    Into(Framing),
+}
+
+impl Framing {
+    /// How `body` is to be cut, which the head is told.
+    pub(super) fn of<B: Body>(
+        settings: &Settings,
+        head: &mut request::Parts,
+        body: &B,
+    ) -> Result<Cut, AuthError> {
+        let headers = &head.headers;
+        let length = decoded_length(headers, body)?;
+        let declared = declared_trailers(headers)?;
+        if length == Some(0) && declared.is_empty() {
+            return Ok(Cut::Not(PayloadHash::EMPTY));
+        }
+        let has_checksum = headers.keys().chain(&declared).any(is_checksum);
+        let checksum = settings.checksum.filter(|_| !has_checksum);
+        if !settings.signed && checksum.is_none() && declared.is_empty() {
+            return Ok(Cut::Not(PayloadHash::Unsigned));
+        }
+        let unknown = || {
+            request_error(
+                "the body is sent in chunks, and S3 has to be told its length first: give it as \
+                 `content-length`, use a body that knows it, or upload it in parts",
+            )
+        };
+        let length = length.ok_or_else(unknown)?;
+        let encoding = content_encoding(headers)?;
+        let mut framing = Self {
+            signed: settings.signed,
+            size: settings.size as u64,
+            length,
+            checksum,
+            declared,
+            encoded: None,
+        };
+        if framing.declared.is_empty() {
+            let too_long = || request_error("the body's length is beyond all that can be sent");
+            framing.encoded = Some(framing.measure().ok_or_else(too_long)?);
+        }
+
+        let trailers = framing.trailers()?;
+        set(head, CONTENT_ENCODING, encoding)?;
+        set(head, DECODED_LENGTH, framing.length.into())?;
+        if let Some(trailers) = trailers {
+            set(head, TRAILER, trailers)?;
+        }
+        match framing.encoded {
+            Some(length) if head.headers.contains_key(CONTENT_LENGTH) => {
+                set(head, CONTENT_LENGTH, length.into())?;
+            }
+            Some(_) => {}
+            None => {
+                head.headers.remove(CONTENT_LENGTH);
+            }
+        }
+        Ok(Cut::Into(framing))
+    }
+
+    pub(super) fn payload_hash(&self) -> PayloadHash {
+        match (self.signed, self.has_trailers()) {
+            (true, false) => PayloadHash::Streaming,
+            (true, true) => PayloadHash::StreamingTrailer,
+            (false, _) => PayloadHash::StreamingUnsignedTrailer,
+        }
+    }
+
+    pub(super) fn has_trailers(&self) -> bool {
+        self.checksum.is_some() || !self.declared.is_empty()
+    }
+
+    /// All names of trailers.
+    fn trailers(&self) -> Result<Option<HeaderValue>, AuthError> {
+        let own = self.checksum.map(Checksum::name);
+        let names: Vec<_> = self
+            .declared
+            .iter()
+            .map(HeaderName::as_str)
+            .chain(own)
+            .collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let value = HeaderValue::from_str(&names.join(","));
+        value
+            .map(Some)
+            .map_err(|_| request_error("`x-amz-trailer` cannot be read"))
+    }
+
+    /// Bytes on the wire, without trailers of the caller's.
+    fn measure(&self) -> Option<u64> {
+        let (full, rest) = (self.length / self.size, self.length % self.size);
+        let mut total = full.checked_mul(self.head(self.size) + self.size + CRLF)?;
+        if rest > 0 {
+            total = total.checked_add(self.head(rest) + rest + CRLF)?;
+        }
+        let mut end = self.head(0) + CRLF;
+        if let Some(checksum) = self.checksum {
+            end += (checksum.name().len() + 1 + checksum.digits()) as u64 + CRLF;
+        }
+        if self.signed && self.has_trailers() {
+            end += TRAILER_SIGNATURE.len() as u64 + DIGITS + CRLF;
+        }
+        total.checked_add(end)
+    }
+
+    /// Bytes of the head of a chunk.
+    fn head(&self, size: u64) -> u64 {
+        let signature = match self.signed {
+            true => CHUNK_SIGNATURE.len() as u64 + DIGITS,
+            false => 0,
+        };
+        u64::from(size.checked_ilog(16).unwrap_or(0)) + 1 + signature + CRLF
+    }
+}
+
+/// What the caller says will stand behind the body.
+fn declared_trailers(headers: &HeaderMap) -> Result<Vec<HeaderName>, AuthError> {
+    let mut names = Vec::new();
+    for value in headers.get_all(TRAILER) {
+        for name in value.as_bytes().split(|byte| *byte == b',') {
+            let name = HeaderName::from_bytes(name.trim_ascii());
+            let name = name.map_err(|_| {
+                request_error("`x-amz-trailer` has a name in it that no trailer can have")
+            })?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names.sort_by(|name, other| name.as_str().cmp(other.as_str()));
+    Ok(names)
+}
+
+/// Whether a header or trailer is a checksum of the body, by whatever algorithm.
+fn is_checksum(name: &HeaderName) -> bool {
+    let algorithm = name.as_str().strip_prefix("x-amz-checksum-");
+    algorithm.is_some_and(|algorithm| !matches!(algorithm, "algorithm" | "mode" | "type"))
+}
+
+/// `aws-chunked` is the outermost encoding, and comes first: [what S3 documents][s3].
+///
+/// [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+fn content_encoding(headers: &HeaderMap) -> Result<HeaderValue, AuthError> {
+    let mut all = AWS_CHUNKED.as_bytes().to_vec();
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let value = value.as_bytes().trim_ascii();
+        for encoding in value.split(|byte| *byte == b',') {
+            if encoding
+                .trim_ascii()
+                .eq_ignore_ascii_case(AWS_CHUNKED.as_bytes())
+            {
+                return Err(request_error(
+                    "the body is encoded as `aws-chunked` already, by its `content-encoding`: leave that to \
+                     the layer, or say how it was signed with `AuthOverride::payload_hash`",
+                ));
+            }
+        }
+        if !value.is_empty() {
+            all.push(b',');
+            all.extend_from_slice(value);
+        }
+    }
+    HeaderValue::from_bytes(&all).map_err(|_| request_error("`content-encoding` cannot be read"))
+}
+
+/// How long the body says it is, and its head.
+fn decoded_length<B: Body>(headers: &HeaderMap, body: &B) -> Result<Option<u64>, AuthError> {
+    let own = match body.is_end_stream() {
+        true => Some(0),
+        false => body.size_hint().exact(),
+    };
+    let lengths = [
+        content_length(headers, &CONTENT_LENGTH)?,
+        content_length(headers, &DECODED_LENGTH)?,
+    ];
+    let mut known = own.into_iter().chain(lengths.into_iter().flatten());
+    let length = known.next();
+    match known.all(|other| Some(other) == length) {
+        true => Ok(length),
+        false => Err(request_error(
+            "the body's length is not that of its `content-length` or \
+             `x-amz-decoded-content-length`: leave these headers to the layer",
+        )),
+    }
+}
+
+fn set(head: &mut request::Parts, name: HeaderName, value: HeaderValue) -> Result<(), AuthError> {
+    let too_many = |_| AuthError::too_many_headers();
+    head.headers.try_insert(name, value).map_err(too_many)?;
+    Ok(())
+}
+
+fn request_error(message: &'static str) -> AuthError {
+    AuthError::new(AuthErrorKind::Request, message)
+}
+
+#[cfg(test)]
+mod tests;
