@@ -2,6 +2,8 @@
 //!
 //! A binary of its own, because an allocator is for the whole program.
 
+#[path = "alloc/chunks.rs"]
+mod chunks;
 #[path = "alloc/meter.rs"]
 mod meter;
 #[path = "../benches/sign/requests.rs"]
@@ -114,6 +116,14 @@ fn put<B>(body: B) -> Request<B> {
 async fn upload<B>(request: Request<B>) -> Result<Response<u64>, BoxError>
 where
     B: Body<Data = Bytes, Error = Infallible>,
+{
+    read(request).await
+}
+
+async fn read<B>(request: Request<B>) -> Result<Response<u64>, BoxError>
+where
+    B: Body<Data = Bytes>,
+    BoxError: From<B::Error>,
 {
     let mut body = pin!(request.into_body());
     let mut length = 0;

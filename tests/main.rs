@@ -16,6 +16,7 @@ mod bodies;
 mod contract;
 mod engine;
 mod rejections;
+mod streaming;
 
 // Where a credential may go, and what is there already.
 mod default_origin;

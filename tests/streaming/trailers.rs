@@ -1,0 +1,174 @@
+//! What stands behind the chunks, and bodies that end otherwise than they said.
+
+use http_body_util::Full;
+use tower_client_auth::Checksum;
+
+use super::*;
+
+fn named(names: &'static str, body: Streamed) -> Request<Streamed> {
+    let mut request = put_of(5, body);
+    let names = HeaderValue::from_static(names);
+    request.headers_mut().insert("x-amz-trailer", names);
+    request
+}
+
+fn hello(fields: &[(&'static str, &'static str)]) -> Streamed {
+    frames(vec![data("hello"), trailing(fields)])
+}
+
+#[tokio::test]
+async fn each_checksum_is_that_of_the_body() {
+    for (checksum, expected) in [
+        (Checksum::Crc32, "x-amz-checksum-crc32:NhCmhg=="),
+        (Checksum::Crc32c, "x-amz-checksum-crc32c:mnG7TA=="),
+        (Checksum::Crc64Nvme, "x-amz-checksum-crc64nvme:M3eFcAZSQlc="),
+        (
+            Checksum::Sha1,
+            "x-amz-checksum-sha1:qvTGHdzF6KLavt4PO0gs2a6pQ00=",
+        ),
+        (
+            Checksum::Sha256,
+            "x-amz-checksum-sha256:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+        ),
+    ] {
+        for chunked in [
+            Chunked::unsigned(checksum),
+            Chunked::signed().checksum(checksum),
+        ] {
+            let sent = send(chunked, put(Full::<Bytes>::from("hello")))
+                .await
+                .expect("sent");
+            let lines = Parsed::of(sent.whole()).lines;
+            assert_eq!(lines[0], expected);
+            let signature = lines
+                .get(1)
+                .map(|line| line.split_once(':').expect("a colon"));
+            match sent.header("x-amz-content-sha256").contains("UNSIGNED") {
+                true => assert_eq!(signature, None),
+                false => {
+                    let (name, value) = signature.expect("a signature");
+                    assert_eq!((name, value.len()), ("x-amz-trailer-signature", 64));
+                }
+            }
+            assert!(lines.len() <= 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn trailers_that_are_named_are_kept() {
+    let fields = [("x-amz-meta-b", "2"), ("x-amz-meta-a", " 1 ")];
+    for chunked in [
+        Chunked::signed(),
+        Chunked::signed().checksum(Checksum::Crc32),
+    ] {
+        let request = named("x-amz-meta-b, X-Amz-Meta-A", hello(&fields));
+        let sent = send(chunked, request).await.expect("sent");
+        let mut lines = Parsed::of(sent.whole()).lines;
+        let signature = lines.pop().expect("a signature");
+        assert!(signature.starts_with("x-amz-trailer-signature:"));
+        let names: Vec<_> = sent.header("x-amz-trailer").split(',').collect();
+        assert!(lines.is_sorted());
+        assert_eq!(lines.len(), names.len());
+        assert_eq!(
+            lines[lines.len() - 2..],
+            ["x-amz-meta-a:1", "x-amz-meta-b:2"]
+        );
+        // Their length is not known beforehand.
+        assert_eq!(sent.header("content-length"), "");
+        assert_eq!(sent.hint.exact(), None);
+        assert_eq!(sent.header("x-amz-decoded-content-length"), "5");
+        assert_eq!(sent.trailers, None);
+    }
+}
+
+#[tokio::test]
+async fn a_checksum_that_comes_with_the_body_is_in_place_of_the_layers() {
+    let request = named(
+        "x-amz-checksum-crc32",
+        hello(&[("x-amz-checksum-crc32", "NhCmhg==")]),
+    );
+    let sent = send(Chunked::unsigned(Checksum::Sha256), request)
+        .await
+        .expect("sent");
+    assert_eq!(
+        Parsed::of(sent.whole()).lines,
+        ["x-amz-checksum-crc32:NhCmhg=="]
+    );
+    assert_eq!(sent.header("x-amz-trailer"), "x-amz-checksum-crc32");
+}
+
+#[tokio::test]
+async fn trailers_that_are_not_those_named_stop_the_body() {
+    for (names, fields, expected) in [
+        ("x-amz-meta-a", &[][..], "no trailer"),
+        (
+            "x-amz-meta-a",
+            &[("x-amz-meta-a", "1"), ("x-amz-meta-b", "2")],
+            "`x-amz-meta-b`",
+        ),
+        (
+            "x-amz-meta-a",
+            &[("x-amz-meta-a", "1"), ("x-amz-meta-a", "2")],
+            "more than one",
+        ),
+    ] {
+        let sent = send(Chunked::signed(), named(names, hello(fields)))
+            .await
+            .expect("sent");
+        says(sent.error(), AuthErrorKind::Payload, expected);
+    }
+    for chunked in [Chunked::signed(), Chunked::unsigned(Checksum::Crc32)] {
+        let sent = send(chunked, put_of(5, hello(&[("x-note", "a")])))
+            .await
+            .expect("sent");
+        says(sent.error(), AuthErrorKind::Payload, "name it there");
+        // None at all are no trailers.
+        let sent = send(chunked, put_of(5, hello(&[]))).await.expect("sent");
+        assert_eq!(Parsed::of(sent.whole()).data(), b"hello");
+    }
+}
+
+#[tokio::test]
+async fn names_that_none_can_have_are_an_error() {
+    for names in ["", "x-amz-meta-a,", "x amz", "x-amz-meta-a;x"] {
+        let error = refused(Chunked::signed(), named(names, hello(&[]))).await;
+        says(&error, AuthErrorKind::Request, "`x-amz-trailer`");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_as_long_as_it_said_is_never_whole() {
+    for chunked in [
+        Chunked::signed(),
+        Chunked::signed().checksum(Checksum::Crc32),
+        Chunked::unsigned(Checksum::Crc32),
+    ] {
+        for (pieces, expected) in [
+            (&["hell"][..], "1 bytes before"),
+            (&[], "5 bytes before"),
+            (&["hello", "!"], "longer"),
+            (&["hello!"], "longer"),
+        ] {
+            let body = frames(pieces.iter().map(|piece| data(*piece)).collect());
+            let sent = send(chunked, put_of(5, body)).await.expect("sent");
+            says(sent.error(), AuthErrorKind::Payload, expected);
+            assert!(sent.error().to_string().contains("no whole request"));
+        }
+        // What is empty is not longer.
+        let body = frames(vec![data("hello"), data(""), data("")]);
+        let sent = send(chunked, put_of(5, body)).await.expect("sent");
+        assert_eq!(Parsed::of(sent.whole()).data(), b"hello");
+    }
+}
+
+#[tokio::test]
+async fn the_bodys_own_error_comes_through() {
+    for chunked in [Chunked::signed(), Chunked::unsigned(Checksum::Crc32)] {
+        let lost = Err(io::Error::new(io::ErrorKind::NotFound, "the file is gone"));
+        let sent = send(chunked, put_of(9, frames(vec![data("hello"), lost]))).await;
+        let error = sent.expect("sent").body.expect_err("the body's error");
+        let error = error.downcast::<io::Error>().expect("as it was");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}
