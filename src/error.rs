@@ -32,7 +32,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 /// The text never contains a secret, a request body or a response body, and ends in what to do
 /// about it where that is known. It is cheap to clone, so one failure can answer many waiters.
 ///
-/// **When an `AuthError` comes out of a service, the request was not sent.**
+/// **When an `AuthError` comes out of a service, the request was not sent**, or, if a body that streams turns
+/// out not to be what it was announced as, not to its end: no server takes that for a whole request.
 #[derive(Clone)]
 pub struct AuthError {
     inner: Arc<Inner>,
@@ -59,7 +60,8 @@ pub enum AuthErrorKind {
     PlainText,
     /// The body is larger than the layer was told to buffer.
     PayloadTooLarge,
-    /// The body failed while it was read; the body's own error is the source.
+    /// The body failed while it was read; the body's own error is the source. Or it was not what it was
+    /// announced as, which shows while it is sent.
     Payload,
     /// The token or credentials source failed; its error is the source.
     Source,

@@ -95,18 +95,21 @@
 //! | a URI without a host; a `Host` header that names another; a credential that is there already, under [`Existing::Reject`]; another origin, under [`OutOfScope::Reject`] | at the request | [`Request`](AuthErrorKind::Request) |
 //! | a body over the limit | at the request, before it is read if its length is known | [`PayloadTooLarge`](AuthErrorKind::PayloadTooLarge) |
 //! | a body that fails while it is read | at the request | [`Payload`](AuthErrorKind::Payload), the body's error as its source |
+//! | a body in chunks whose length is not known | at the request | [`Request`](AuthErrorKind::Request) |
+//! | a body in chunks that is longer or shorter than announced, or has trailers that were not | while it is sent | [`Payload`](AuthErrorKind::Payload) |
 //! | a source that fails | at the request | [`Source`](AuthErrorKind::Source), the source's error as its source |
 //! | a credential that has expired | at the request | [`Expired`](AuthErrorKind::Expired) |
 //! | nobody is signed in, or the session is over | at the request | [`SignInRequired`](AuthErrorKind::SignInRequired) |
 //! | a client that fails | at the request | none: its own error, untouched |
 //!
-//! In all of them but the last, nothing was sent.
+//! In all of them but the last, nothing was sent, or, of a body in chunks, less than the whole of it, which no server
+//! takes for a whole one.
 //!
 //! # Features
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `sigv4` | yes | [`SigV4Layer`], [`sigv4::Signer`] |
+//! | `sigv4` | yes | [`SigV4Layer`], [`Chunked`], [`sigv4::Signer`] |
 //! | `amplify` | yes | [`Config`], [`AuthSelector`]: layers from configuration files; brings `cache` |
 //! | `watch` | | `LiveSelector::watch`: layers follow their configuration file; brings `amplify` |
 //! | `cache` | with `amplify` | [`Cached`]: tokens and credentials fetched once and renewed, on tokio; [`TokenFile`] |

@@ -64,6 +64,19 @@ fn tonic() {
     run(&mut example("tonic"), "with a signature:  Serving");
 }
 
+/// Prints what the README shows, and says what is wrong with a file that is not there.
+#[test]
+fn upload() {
+    let out = run(&mut example("upload"), "refused, and not stored");
+    let shown = format!("$ cargo run --example upload\n{out}```");
+    assert!(include_str!("../README.md").contains(&shown), "{out}");
+
+    let output = example("upload").arg("no-such-file").output();
+    let err = output.expect("an example that starts").stderr;
+    let err = String::from_utf8_lossy(&err);
+    assert!(err.contains("no-such-file: "), "{err}");
+}
+
 #[test]
 fn stack() {
     run(

@@ -16,8 +16,8 @@ use super::body::{PreparePayload, Readied, Step, unread};
 use super::{Applied, Need};
 use crate::error::BoxError;
 
-/// Bodies stream, and what has gone by is kept up to a limit, so that a request can be sent twice if the server rejects it
-/// before more of it has gone.
+/// Bodies stream, and what has gone by is kept up to a limit, so that a request can be sent twice if the server rejects
+/// it before more of it has gone.
 ///
 /// ```
 /// use tower_client_auth::{BearerTokenLayer, ReplayBody, Token};
@@ -44,7 +44,8 @@ use crate::error::BoxError;
 /// - **While the next credential is awaited** the first upload pauses. If there is none, it goes on, and its answer is the
 ///   caller's.
 /// - **Schemes that hash the body** read it first anyway: use [`Buffer`](crate::Buffer) with these, or give the hash
-///   ([`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash)).
+///   ([`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash)). Where it is hashed in chunks, to S3, this goes below
+///   them: `Chunked::signed().keeping(ReplayBody::default())`.
 /// - It allocates twice for each request that has a body, and keeps small pieces together.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayBody {

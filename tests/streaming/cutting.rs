@@ -213,3 +213,21 @@ fn a_body_of_tiny_frames_lets_others_run() {
     }
     assert!(polls > 100, "{polls}");
 }
+
+/// The announced length is anybody's word, and the largest of chunks takes no more than has come.
+#[tokio::test]
+async fn nothing_is_held_for_what_has_not_come() {
+    let chunked = Chunked::signed().chunk_size(usize::MAX).expect("a size");
+    let pieces: Vec<_> = (0..20_000_usize).map(|_| data("0123456789")).collect();
+    let sent = send(chunked, put_of(1 << 60, frames(pieces))).await;
+    says(
+        sent.expect("sent").error(),
+        AuthErrorKind::Payload,
+        "no whole request",
+    );
+    let pieces = (0..20_000_usize).map(|_| data("0123456789")).collect();
+    let sent = send(chunked, put_of(200_000, frames(pieces)))
+        .await
+        .expect("sent");
+    assert_eq!(Parsed::of(sent.whole()).chunks.len(), 2);
+}

@@ -132,9 +132,12 @@ impl Framing {
     /// Bytes on the wire, without trailers of the caller's.
     fn measure(&self) -> Option<u64> {
         let (full, rest) = (self.length / self.size, self.length % self.size);
-        let mut total = full.checked_mul(self.head(self.size) + self.size + CRLF)?;
+        let mut total = 0_u64;
+        if full > 0 {
+            total = self.chunk(self.size)?.checked_mul(full)?;
+        }
         if rest > 0 {
-            total = total.checked_add(self.head(rest) + rest + CRLF)?;
+            total = total.checked_add(self.chunk(rest)?)?;
         }
         let mut end = self.head(0) + CRLF;
         if let Some(checksum) = self.checksum {
@@ -144,6 +147,11 @@ impl Framing {
             end += TRAILER_SIGNATURE.len() as u64 + DIGITS + CRLF;
         }
         total.checked_add(end)
+    }
+
+    /// Bytes of a chunk.
+    fn chunk(&self, size: u64) -> Option<u64> {
+        size.checked_add(self.head(size) + CRLF)
     }
 
     /// Bytes of the head of a chunk.

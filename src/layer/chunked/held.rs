@@ -15,6 +15,9 @@ const MOST: usize = 2 + 16 + CHUNK_SIGNATURE.len() + 64 + 2;
 const PIECES: usize = 16;
 const SMALL: usize = 4 * 1024;
 
+/// The most that is allocated for a chunk before its data is there. Larger ones grow with it.
+const MAX_RESERVE: usize = 16 * 1024 * 1024;
+
 /// What is ready to go out, or will be once its chunk is complete.
 #[derive(Default)]
 pub(super) struct Held {
@@ -40,7 +43,7 @@ impl Held {
                 return;
             }
             // As long as it will be, so that it becomes `Bytes` without another allocation.
-            self.copied.reserve_exact(MOST + size);
+            self.copied.reserve_exact(MOST + size.min(MAX_RESERVE));
             self.copied.resize(MOST, 0);
             for earlier in self.pieces.drain(..) {
                 self.copied.extend_from_slice(&earlier);

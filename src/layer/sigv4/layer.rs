@@ -55,7 +55,8 @@ use crate::sigv4::{Signer, SigningOptions, SigningScope};
 ///   hash. Hashing takes about 0.6 ms per MiB on the executor: for large bodies hand over a known
 ///   hash ([`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash)), have them hashed
 ///   [on other threads](Buffer::hash_elsewhere_from), or leave them [unsigned](AuthorizeLayer::unsigned_payload)
-///   where the service allows it. VPC Lattice demands that, and always gets it.
+///   where the service allows it. VPC Lattice demands that, and always gets it. To S3, bodies of any size stream
+///   [in chunks](crate::Chunked).
 /// - **A request that is signed already**, by `Authorization` header or as a presigned URL, is left
 ///   alone, unless [`existing`](AuthorizeLayer::existing) says otherwise. Leftovers of a signature
 ///   without one (`x-amz-date` and its like, in headers or the query) are replaced.
