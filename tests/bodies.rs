@@ -1,5 +1,7 @@
 //! Any body at all, through all three ways to ready one.
 
+#[path = "bodies/elsewhere.rs"]
+mod elsewhere;
 #[path = "bodies/transport.rs"]
 mod transport;
 

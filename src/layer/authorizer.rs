@@ -195,6 +195,10 @@ pub struct Applied {
 
 impl Applied {
     /// Has the chunks of the body signed, where [`Chunked`](crate::Chunked) has it cut into some.
+    ///
+    /// For an [`Authorizer`] that is given [`PayloadHash::Streaming`] or [`PayloadHash::StreamingTrailer`]:
+    /// without it, the body is an error as soon as it is to be sent. One that is given
+    /// [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the request goes over https.
     #[cfg(feature = "sigv4")]
     #[must_use]
     pub fn sign_chunks(mut self, signer: ChunkSigner) -> Self {

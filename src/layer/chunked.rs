@@ -15,8 +15,8 @@ use http_body::Body;
 
 pub use self::body::ChunkedBody;
 use self::framing::{Cut, Framing};
-use super::body::{Passthrough, PreparePayload, Readied, Step, unread};
-use super::{Applied, Need};
+use super::body::{CloneBody, Passthrough, PreparePayload, Readied, Step, unread};
+use super::{Applied, Need, ReplayBody};
 use crate::checksum::Checksum;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 
@@ -65,14 +65,15 @@ use crate::error::{AuthError, AuthErrorKind, BoxError};
 ///   `x-amz-decoded-content-length`; `content-length` becomes that of the encoded body. What is of no known
 ///   length is uploaded in parts. A body that turns out longer or shorter is an error, and never taken
 ///   for whole.
-/// - **Bodies without anything in them** (a GET, the start of a multipart upload) are not encoded, and have the
-///   hash of nothing. An empty body has no checksum then; one that is wanted can be set as a header.
+/// - **Bodies that say they are empty** (of a GET, of the start of a multipart upload) are not encoded, and have the
+///   hash of nothing. Such a body has no checksum then; one that is wanted can be set as a header.
 /// - **Headers of the caller's** are kept: `aws-chunked` is put before a `content-encoding`, which S3 takes off
 ///   again. A checksum that the request has as a header, or names in `x-amz-trailer`, is in place of the
 ///   layer's. Under `unsigned`, a body whose checksum is in a header is not encoded, and goes out as
 ///   `UNSIGNED-PAYLOAD`.
-/// - **Trailers of the body's** go out signed if the request names them in `x-amz-trailer`, and are an error if
-///   not. `content-length` is left out then, as their length is not known.
+/// - **Trailers of the body's** go out, signed if the chunks are, if they are S3's (`x-amz-checksum-…` and the like) and
+///   the request names them in `x-amz-trailer`; others are an error. `content-length` is left out then, as their
+///   length is not known.
 /// - **Requests that say otherwise** are heeded: with a hash in
 ///   [`AuthOverride`](crate::AuthOverride::payload_hash), or under
 ///   [`unsigned_payload`](crate::AuthorizeLayer::unsigned_payload), nothing is encoded.
@@ -82,8 +83,8 @@ use crate::error::{AuthError, AuthErrorKind, BoxError};
 ///
 /// # Errors
 ///
-/// [`AuthErrorKind::Request`] if the length is not known, if the body is encoded already, or if a header it goes by cannot
-/// be read; nothing is sent then. [`AuthErrorKind::Payload`] while the body is sent, if it is not as long
+/// [`AuthErrorKind::Request`] if the length is not known, if the body is encoded already, or if a header it goes by
+/// cannot be read; nothing is sent then. [`AuthErrorKind::Payload`] while the body is sent, if it is not as long
 /// as it was said to be or has trailers that were not named. Errors of the body's own come through as they are.
 ///
 /// Source: [signed chunks][chunks] and [trailers][trailers] of S3.
@@ -160,12 +161,26 @@ impl<P> Chunked<P> {
 
     /// Has bodies kept so that they can be sent twice: by [`ReplayBody`](crate::ReplayBody), or by
     /// [`CloneBody`](crate::CloneBody). They are encoded and signed anew for the second attempt.
-    pub fn keeping<Q>(self, kept: Q) -> Chunked<Q> {
+    pub fn keeping<Q: Keeps>(self, kept: Q) -> Chunked<Q> {
         Chunked {
             settings: self.settings,
             kept,
         }
     }
+}
+
+/// What keeps bodies that stream, below [`Chunked`]. Sealed.
+pub trait Keeps: sealed::Sealed {}
+
+impl Keeps for Passthrough {}
+impl Keeps for CloneBody {}
+impl Keeps for ReplayBody {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Passthrough {}
+    impl Sealed for super::CloneBody {}
+    impl Sealed for super::ReplayBody {}
 }
 
 impl<B, P> PreparePayload<B> for Chunked<P>

@@ -1,26 +1,33 @@
-//! Reading a body into memory, and hashing it on the way.
+//! Reading a body into memory, and hashing it on the way or afterwards.
+
+mod collected;
+#[cfg(feature = "cache")]
+mod hash_task;
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, header, request};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use self::collected::Collected;
+#[cfg(feature = "cache")]
+use self::hash_task::HashTask;
 use super::auth_body::{Buffered, Prepared};
 use super::body::Readied;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
-use crate::payload::{PayloadHash, PayloadHasher};
+use crate::payload::PayloadHash;
 
 impl<B: Body> BufferFuture<B> {
-    /// Refuses what is announced as too large before any of it is read. Computes the hash unless it is
-    /// `known`.
+    /// Refuses what is announced as too large before any of it is read.
     pub(super) fn new(
         limit: usize,
-        known: Option<PayloadHash>,
+        hashing: Hashing,
         head: &request::Parts,
         body: B,
     ) -> Result<Self, AuthError> {
@@ -33,7 +40,7 @@ impl<B: Body> BufferFuture<B> {
             collect: Collect {
                 body,
                 limit,
-                known,
+                hashing,
                 announced,
                 expected: least,
                 data: Collected::Nothing,
@@ -41,6 +48,20 @@ impl<B: Body> BufferFuture<B> {
             },
         })
     }
+}
+
+/// Where the hash comes from.
+pub(super) enum Hashing {
+    Known(PayloadHash),
+    /// Computed while the body is read.
+    OnTheWay,
+    /// On another thread, once a body of at least so many bytes has been read.
+    #[cfg(feature = "cache")]
+    Elsewhere {
+        from: usize,
+    },
+    #[cfg(feature = "cache")]
+    UnderWay(HashTask),
 }
 
 fn too_large(limit: usize) -> AuthError {
@@ -89,7 +110,7 @@ pin_project! {
         #[pin]
         body: B,
         limit: usize,
-        known: Option<PayloadHash>,
+        hashing: Hashing,
         // The caller's `Content-Length`, which must turn out true.
         announced: Option<u64>,
         // How much to make room for.
@@ -97,21 +118,6 @@ pin_project! {
         data: Collected,
         trailers: Option<Box<HeaderMap>>,
     }
-}
-
-/// One chunk is kept as it came; several are copied together, because a list of tiny chunks would
-/// cost many times their bytes.
-enum Collected {
-    Nothing,
-    One(Bytes),
-    // Boxed, as every pending request pays for the room, and those of one chunk need none of it.
-    Many(Box<Many>),
-}
-
-struct Many {
-    data: BytesMut,
-    /// If the hash is not known.
-    hasher: Option<PayloadHasher>,
 }
 
 /// A body that always has something ready, empty frames for instance, must not keep the thread.
@@ -125,63 +131,6 @@ fn size_of_fields(fields: &HeaderMap) -> usize {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len());
     sizes.sum()
-}
-
-/// The most that is allocated on the word of an announced length.
-const MAX_RESERVE: u64 = 64 * 1024;
-
-impl Collected {
-    fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::One(chunk) => chunk.len(),
-            Self::Many(many) => many.data.len(),
-        }
-    }
-
-    fn push(&mut self, chunk: Bytes, expected: u64, hashes: bool) {
-        match self {
-            Self::Nothing => *self = Self::One(chunk),
-            Self::One(first) => {
-                let reserve = expected.min(MAX_RESERVE) as usize;
-                let mut many = Many {
-                    data: BytesMut::with_capacity(reserve.max(first.len() + chunk.len())),
-                    hasher: hashes.then(PayloadHasher::default),
-                };
-                many.push(first);
-                many.push(&chunk);
-                *self = Self::Many(Box::new(many));
-            }
-            Self::Many(many) => many.push(&chunk),
-        }
-    }
-
-    fn finish(self, known: Option<PayloadHash>) -> (Bytes, PayloadHash) {
-        let hash = |data: &Bytes| known.unwrap_or_else(|| PayloadHash::of(data));
-        match self {
-            Self::Nothing => (Bytes::new(), hash(&Bytes::new())),
-            Self::One(chunk) => {
-                let hash = hash(&chunk);
-                (chunk, hash)
-            }
-            Self::Many(many) => {
-                let data = many.data.freeze();
-                let hash = many.hasher.map(PayloadHasher::finish);
-                let hash = hash.or(known).unwrap_or_else(|| PayloadHash::of(&data));
-                (data, hash)
-            }
-        }
-    }
-}
-
-impl Many {
-    /// Hashes while the data comes, so that a large body is not hashed in one go at its end.
-    fn push(&mut self, chunk: &[u8]) {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(chunk);
-        }
-        self.data.extend_from_slice(chunk);
-    }
 }
 
 impl<B: Body> Future for BufferFuture<B>
@@ -200,7 +149,40 @@ impl<B: Body> Collect<B>
 where
     B::Error: Into<BoxError>,
 {
-    fn poll_collect(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Readied<Buffered>> {
+    fn poll_collect(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Readied<Buffered>> {
+        #[cfg(feature = "cache")]
+        if let Hashing::UnderWay(task) = self.as_mut().project().hashing {
+            let (data, hash) = ready!(task.poll(cx))?;
+            return Poll::Ready(Ok((self.seal(data), hash)));
+        }
+        ready!(self.as_mut().poll_read(cx))?;
+        let this = self.as_mut().project();
+        let (data, hash) = mem::replace(this.data, Collected::Nothing).finish();
+        #[cfg(feature = "cache")]
+        let data = match this.hashing {
+            Hashing::Elsewhere { from } if data.len() >= *from => match HashTask::start(data) {
+                Ok(task) => {
+                    *this.hashing = Hashing::UnderWay(task);
+                    return self.poll_collect(cx);
+                }
+                Err(data) => data,
+            },
+            _ => data,
+        };
+        let hash = match this.hashing {
+            Hashing::Known(hash) => *hash,
+            _ => hash.unwrap_or_else(|| PayloadHash::of(&data)),
+        };
+        Poll::Ready(Ok((self.seal(data), hash)))
+    }
+
+    fn seal(self: Pin<&mut Self>, data: Bytes) -> Buffered {
+        let trailers = self.project().trailers.take();
+        Buffered { data, trailers }
+    }
+
+    /// Reads the body to its end.
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), AuthError>> {
         let mut this = self.project();
         let mut frames = 0;
         while !this.body.is_end_stream() {
@@ -226,7 +208,7 @@ where
                     }
                     let chunk = data.copy_to_bytes(data.remaining());
                     if !chunk.is_empty() {
-                        let hashes = this.known.is_none();
+                        let hashes = matches!(this.hashing, Hashing::OnTheWay);
                         this.data.push(chunk, *this.expected, hashes);
                     }
                 }
@@ -255,10 +237,7 @@ where
                 ),
             )));
         }
-        let data = std::mem::replace(this.data, Collected::Nothing);
-        let (data, hash) = data.finish(*this.known);
-        let trailers = this.trailers.take();
-        Poll::Ready(Ok((Buffered { data, trailers }, hash)))
+        Poll::Ready(Ok(()))
     }
 }
 

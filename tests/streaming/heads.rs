@@ -123,6 +123,27 @@ async fn what_has_no_body_is_not_encoded() {
     }
 }
 
+/// A header's word is not the body's.
+#[tokio::test]
+async fn a_body_that_is_only_said_to_be_empty_is_held_to_it() {
+    for name in ["content-length", "x-amz-decoded-content-length"] {
+        for chunked in [Chunked::signed(), Chunked::unsigned(Checksum::Crc32)] {
+            let request = with(put(frames(vec![data("hello")])), &[(name, "0")]);
+            let sent = send(chunked, request).await.expect("sent");
+            says(sent.error(), AuthErrorKind::Payload, "longer");
+            assert_ne!(sent.header("content-length"), "0");
+            // Trailers are not lost, either.
+            let trailers = frames(vec![trailing(&[("x-note", "a")])]);
+            let sent = send(chunked, with(put(trailers), &[(name, "0")]))
+                .await
+                .expect("sent");
+            says(sent.error(), AuthErrorKind::Payload, "`x-note`");
+            let sent = send(chunked, with(put(frames(vec![])), &[(name, "0")])).await;
+            assert_eq!(Parsed::of(sent.expect("sent").whole()).data(), b"");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_length_that_nobody_knows_is_an_error() {
     let body = || frames(vec![data("hello")]);
@@ -195,7 +216,21 @@ async fn a_checksum_of_the_callers_is_in_place_of_the_layers() {
     assert_eq!(sent.whole(), b"hello");
     assert_eq!(sent.header("content-encoding"), "");
 
+    // It is held to all that holds for others.
+    let request = with(put(hello()), &[OWN, ("content-encoding", "aws-chunked")]);
+    let error = refused(unsigned, request).await;
+    says(&error, AuthErrorKind::Request, "encoded");
+    let request = with(put(frames(vec![data("hello")])), &[OWN]);
+    let error = refused(unsigned, request).await;
+    says(&error, AuthErrorKind::Request, "`content-length`");
+    let request = with(put(hello()), &[OWN, ("x-amz-decoded-content-length", "5")]);
+    let sent = send(unsigned, request).await.expect("sent");
+    assert_eq!(sent.header("x-amz-decoded-content-length"), "");
+
     // These are no checksums.
+    let request = with(put(hello()), &[("x-amz-checksum-sha256", "")]);
+    let sent = send(unsigned, request).await.expect("sent");
+    assert_eq!(sent.header("x-amz-trailer"), "x-amz-checksum-crc32");
     for name in [
         "x-amz-checksum-algorithm",
         "x-amz-checksum-type",

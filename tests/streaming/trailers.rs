@@ -131,10 +131,39 @@ async fn trailers_that_are_not_those_named_stop_the_body() {
 
 #[tokio::test]
 async fn names_that_none_can_have_are_an_error() {
-    for names in ["", "x-amz-meta-a,", "x amz", "x-amz-meta-a;x"] {
+    for names in [
+        "",
+        "x-amz-meta-a,",
+        "x amz",
+        "x-amz-meta-a;x",
+        "content-length",
+        "x-amz-meta-a, x-amz-trailer-signature",
+        "X-Amz-Date",
+    ] {
         let error = refused(Chunked::signed(), named(names, hello(&[]))).await;
-        says(&error, AuthErrorKind::Request, "`x-amz-trailer`");
+        says(&error, AuthErrorKind::Request, "no trailer of S3's");
     }
+    let many: Vec<_> = (0..65).map(|at| format!("x-amz-meta-{at}")).collect();
+    let mut request = named("", hello(&[]));
+    let many = HeaderValue::from_str(&many.join(",")).expect("a value");
+    request.headers_mut().insert("x-amz-trailer", many);
+    let error = refused(Chunked::signed(), request).await;
+    says(&error, AuthErrorKind::Request, "more than 64");
+}
+
+/// Clients send such a body without its end, or not at all.
+#[tokio::test]
+async fn trailers_need_a_request_that_can_end_in_them() {
+    let request = || named("x-amz-meta-a", hello(&[("x-amz-meta-a", "1")]));
+    let mut old = request();
+    *old.version_mut() = http::Version::HTTP_10;
+    let mut get = request();
+    *get.method_mut() = http::Method::GET;
+    for request in [old, get] {
+        let error = refused(Chunked::signed(), request).await;
+        says(&error, AuthErrorKind::Request, "HTTP/1.1");
+    }
+    send(Chunked::signed(), request()).await.expect("sent");
 }
 
 #[tokio::test]

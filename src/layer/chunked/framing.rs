@@ -1,7 +1,7 @@
 //! How a body will be cut, and what the head has to say of it.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderName, HeaderValue, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request};
 use http_body::Body;
 
 use super::Settings;
@@ -49,25 +49,30 @@ impl Framing {
         head: &mut request::Parts,
         body: &B,
     ) -> Result<Cut, AuthError> {
-        let headers = &head.headers;
-        let length = decoded_length(headers, body)?;
-        let declared = declared_trailers(headers)?;
-        if length == Some(0) && declared.is_empty() {
+        // What promises to have nothing in it needs no framing. What is only said to, in a header, has to show it.
+        if body.is_end_stream() || body.size_hint().exact() == Some(0) {
+            decoded_length(&head.headers, Some(0))?;
             return Ok(Cut::Not(PayloadHash::EMPTY));
         }
-        let has_checksum = headers.keys().chain(&declared).any(is_checksum);
-        let checksum = settings.checksum.filter(|_| !has_checksum);
-        if !settings.signed && checksum.is_none() && declared.is_empty() {
-            return Ok(Cut::Not(PayloadHash::Unsigned));
-        }
+        let headers = &head.headers;
+        let encoding = content_encoding(headers)?;
+        let declared = declared_trailers(head)?;
         let unknown = || {
             request_error(
                 "the body is sent in chunks, and S3 has to be told its length first: give it as \
                  `content-length`, use a body that knows it, or upload it in parts",
             )
         };
-        let length = length.ok_or_else(unknown)?;
-        let encoding = content_encoding(headers)?;
+        let length = decoded_length(headers, body.size_hint().exact())?.ok_or_else(unknown)?;
+        let has_checksum = declared.iter().any(is_checksum)
+            || headers
+                .iter()
+                .any(|(name, value)| is_checksum(name) && !value.is_empty());
+        let checksum = settings.checksum.filter(|_| !has_checksum);
+        if !settings.signed && checksum.is_none() && declared.is_empty() {
+            head.headers.remove(DECODED_LENGTH);
+            return Ok(Cut::Not(PayloadHash::Unsigned));
+        }
         let mut framing = Self {
             signed: settings.signed,
             size: settings.size as u64,
@@ -164,22 +169,53 @@ impl Framing {
     }
 }
 
-/// What the caller says will stand behind the body.
-fn declared_trailers(headers: &HeaderMap) -> Result<Vec<HeaderName>, AuthError> {
+/// No more trailers than this are named: S3 knows a dozen.
+const MOST_TRAILERS: usize = 64;
+
+/// What the caller says will stand behind the body, sorted.
+fn declared_trailers(head: &request::Parts) -> Result<Vec<HeaderName>, AuthError> {
     let mut names = Vec::new();
-    for value in headers.get_all(TRAILER) {
-        for name in value.as_bytes().split(|byte| *byte == b',') {
-            let name = HeaderName::from_bytes(name.trim_ascii());
-            let name = name.map_err(|_| {
-                request_error("`x-amz-trailer` has a name in it that no trailer can have")
-            })?;
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    let values = head.headers.get_all(TRAILER).iter();
+    for name in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
+        let name = HeaderName::from_bytes(name.trim_ascii()).ok();
+        let name = name.filter(can_be_trailer).ok_or_else(|| {
+            request_error(
+                "`x-amz-trailer` names something that is no trailer of S3's: those are named `x-amz-checksum-…` \
+                 and the like",
+            )
+        })?;
+        if names.len() == MOST_TRAILERS {
+            return Err(request_error("`x-amz-trailer` names more than 64 trailers"));
         }
+        names.push(name);
     }
-    names.sort_by(|name, other| name.as_str().cmp(other.as_str()));
+    names.sort_unstable_by(|name, other| name.as_str().cmp(other.as_str()));
+    names.dedup();
+    let ends_with_length = head.version < Version::HTTP_11
+        || matches!(head.method, Method::GET | Method::HEAD | Method::CONNECT);
+    if !names.is_empty() && ends_with_length {
+        return Err(request_error(
+            "a body with trailers of its own has no length that could be told, which takes HTTP/1.1 and a method \
+             such as PUT",
+        ));
+    }
     Ok(names)
+}
+
+/// Whether S3 could take it, and it is neither part of a signature nor of the framing.
+fn can_be_trailer(name: &HeaderName) -> bool {
+    let own = name.as_str().strip_prefix("x-amz-");
+    own.is_some_and(|own| {
+        !matches!(
+            own,
+            "content-sha256"
+                | "date"
+                | "decoded-content-length"
+                | "security-token"
+                | "trailer"
+                | "trailer-signature"
+        )
+    })
 }
 
 /// Whether a header or trailer is a checksum of the body, by whatever algorithm.
@@ -214,12 +250,8 @@ fn content_encoding(headers: &HeaderMap) -> Result<HeaderValue, AuthError> {
     HeaderValue::from_bytes(&all).map_err(|_| request_error("`content-encoding` cannot be read"))
 }
 
-/// How long the body says it is, and its head.
-fn decoded_length<B: Body>(headers: &HeaderMap, body: &B) -> Result<Option<u64>, AuthError> {
-    let own = match body.is_end_stream() {
-        true => Some(0),
-        false => body.size_hint().exact(),
-    };
+/// How long the body is, by its `own` word and by its head's.
+fn decoded_length(headers: &HeaderMap, own: Option<u64>) -> Result<Option<u64>, AuthError> {
     let lengths = [
         content_length(headers, &CONTENT_LENGTH)?,
         content_length(headers, &DECODED_LENGTH)?,

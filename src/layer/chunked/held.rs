@@ -10,10 +10,10 @@ use super::framing::CHUNK_SIGNATURE;
 /// The end of the chunk before, the size in digits, the signature, the end of the line.
 const MOST: usize = 2 + 16 + CHUNK_SIGNATURE.len() + 64 + 2;
 
-/// Up to this many pieces are held as they came, in chunks of any size; of large chunks one for each 4 KiB.
-/// More of them are copied together: each costs a write, and a place in the list.
-const PIECES: usize = 16;
-const SMALL: usize = 4 * 1024;
+/// Up to this many pieces are held as they came, and otherwise one for each 4 KiB that have come. More of them
+/// are copied together: each costs a write, and a place in the list.
+const PIECES: u64 = 16;
+const SMALL: u64 = 4 * 1024;
 
 /// The most that is allocated for a chunk before its data is there. Larger ones grow with it.
 const MAX_RESERVE: usize = 16 * 1024 * 1024;
@@ -37,11 +37,11 @@ impl Held {
     pub(super) fn push(&mut self, piece: Bytes, size: u64) {
         self.length += piece.len() as u64;
         if self.copied.is_empty() {
-            let size = usize::try_from(size).unwrap_or(usize::MAX);
-            if self.pieces.len() < PIECES.max(size / SMALL) {
+            if (self.pieces.len() as u64) < PIECES.max(self.length / SMALL) {
                 self.pieces.push_back(piece);
                 return;
             }
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
             // As long as it will be, so that it becomes `Bytes` without another allocation.
             self.copied.reserve_exact(MOST + size.min(MAX_RESERVE));
             self.copied.resize(MOST, 0);

@@ -53,7 +53,8 @@ use crate::sigv4::{Signer, SigningOptions, SigningScope};
 ///   service's quirks come from [`SigningOptions::for_service`].
 /// - **Bodies** are read and hashed first, up to 10 MiB ([`Buffer`]), because most services check the
 ///   hash. Hashing takes about 0.6 ms per MiB on the executor: for large bodies hand over a known
-///   hash ([`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash)), or leave them [unsigned](AuthorizeLayer::unsigned_payload)
+///   hash ([`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash)), have them hashed
+///   [on other threads](Buffer::hash_elsewhere_from), or leave them [unsigned](AuthorizeLayer::unsigned_payload)
 ///   where the service allows it. VPC Lattice demands that, and always gets it. To S3, bodies of any size stream
 ///   [in chunks](crate::Chunked).
 /// - **A request that is signed already**, by `Authorization` header or as a presigned URL, is left
