@@ -4,6 +4,7 @@
 
 mod cutting;
 mod heads;
+mod others;
 mod trailers;
 
 use std::convert::Infallible;

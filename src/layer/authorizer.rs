@@ -180,6 +180,11 @@ pub enum Need {
     Head,
     /// The hash of the whole body, so it is read first.
     Payload,
+    /// The same, unless the body can be sent in chunks that are signed, or checked, one by one: under
+    /// [`Chunked`](crate::Chunked), [`Authorizer::apply`] may be given one of [`PayloadHash`]'s streaming
+    /// variants, and leaves what signs the chunks.
+    #[cfg(feature = "sigv4")]
+    Chunks,
     /// A hash that is known already: the body streams through.
     Hashed(PayloadHash),
 }
@@ -196,9 +201,9 @@ pub struct Applied {
 impl Applied {
     /// Has the chunks of the body signed, where [`Chunked`](crate::Chunked) has it cut into some.
     ///
-    /// For an [`Authorizer`] that is given [`PayloadHash::Streaming`] or [`PayloadHash::StreamingTrailer`]:
-    /// without it, the body is an error as soon as it is to be sent. One that is given
-    /// [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the request goes over https.
+    /// For an [`Authorizer`] that says [`Need::Chunks`] and is given [`PayloadHash::Streaming`] or
+    /// [`PayloadHash::StreamingTrailer`]: without it, the body is an error as soon as it is to be sent. One that
+    /// is given [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the request goes over https.
     #[cfg(feature = "sigv4")]
     #[must_use]
     pub fn sign_chunks(mut self, signer: ChunkSigner) -> Self {

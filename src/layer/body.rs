@@ -172,7 +172,7 @@ pub(super) fn unread<T>(need: Need, body: T) -> Readied<T> {
     match need {
         Need::Head => Ok((body, PayloadHash::Unsigned)),
         Need::Hashed(hash) => Ok((body, hash)),
-        Need::Payload => Err(AuthError::new(
+        _ => Err(AuthError::new(
             AuthErrorKind::Configuration,
             "the credential covers the payload, and this layer does not read bodies: use \
              `.payload(Buffer::default())`",
@@ -315,9 +315,9 @@ where
         body: B,
     ) -> Step<Readied<Prepared<B>>, BufferFuture<B>> {
         let known = match need {
-            Need::Payload => None,
             Need::Head => Some(PayloadHash::Unsigned),
             Need::Hashed(hash) => Some(hash),
+            _ => None,
         };
         if known.is_some() && !self.reads_ahead(&body) {
             return Step::Now(unread(need, Prepared::stream(body)));

@@ -5,9 +5,8 @@ mod encoder;
 mod framing;
 mod held;
 mod trailers;
+mod uncut;
 
-use std::fmt;
-use std::future::Pending;
 use std::sync::Arc;
 
 use http::request;
@@ -15,10 +14,14 @@ use http_body::Body;
 
 pub use self::body::ChunkedBody;
 use self::framing::{Cut, Framing};
-use super::body::{CloneBody, Passthrough, PreparePayload, Readied, Step, unread};
+use self::uncut::Kind;
+pub use self::uncut::{Uncut, WholeFuture};
+use super::auth_body::Buffered;
+use super::body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step, unread};
 use super::{Applied, Need, ReplayBody};
 use crate::checksum::Checksum;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
+use crate::payload::PayloadHash;
 
 /// Bodies of any size stream to S3 in chunks (`aws-chunked`), which are signed one by one, or followed by a
 /// checksum. Nothing is read ahead.
@@ -57,18 +60,25 @@ use crate::error::{AuthError, AuthErrorKind, BoxError};
 /// The second is for plain http as well, the third is what the AWS SDKs do over https, and refused over
 /// plain http except to loopback.
 ///
-/// - **For S3** and what speaks like it. Other services know no `aws-chunked`: use
-///   [`Buffer`](crate::Buffer) with them. Without SigV4, and for requests that are not signed, bodies stream as
-///   they are.
+/// - **Objects and parts go in chunks**: `PUT` with a path and no query but `partNumber`, `uploadId`, `versionId`
+///   and what begins with `x-`. S3 takes no other body so; those of the end of a multipart upload, of tags and
+///   the like are read and hashed first, up to 10 MiB, as [`Buffer`] does it. (The `PUT` that makes a
+///   bucket looks like an object where the bucket's name is in the path: give its
+///   [hash](crate::AuthOverride::payload_hash).)
+/// - **For S3**: to services that know no `aws-chunked`, all bodies go as with [`Buffer`];
+///   [`SigningOptions::chunks`](crate::sigv4::SigningOptions::chunks) says which is which. Not all that speaks like S3
+///   takes chunks: those of Cloudflare R2, for one, does not, and wants
+///   [`unsigned_payload`](crate::AuthorizeLayer::unsigned_payload); MinIO takes chunks of up to 16 MiB. Some
+///   keep `aws-chunked` in the object's `content-encoding`, which AWS takes off.
+/// - **Without SigV4**, and for requests that are not signed, bodies stream as they are.
 /// - **The length must be known** beforehand, since S3 wants it first: an exact size hint, or a
 ///   `content-length` of the caller's, which is that of the body before it is encoded. It goes out as
 ///   `x-amz-decoded-content-length`; `content-length` becomes that of the encoded body. What is of no known
 ///   length is uploaded in parts. A body that turns out longer or shorter is an error, and never taken
 ///   for whole.
 /// - **Bodies that say they are empty** (of a GET, of the start of a multipart upload) are not encoded, and have the
-///   hash of nothing. Such a body has no checksum then; one that is wanted can be set as a header.
-/// - **Headers of the caller's** are kept: `aws-chunked` is put before a `content-encoding`, which S3 takes off
-///   again. A checksum that the request has as a header, or names in `x-amz-trailer`, is in place of the
+///   hash of nothing. What is not in chunks has no checksum of the layer's; one that is wanted can be set as a header.
+/// - **Headers of the caller's** are kept: `aws-chunked` is put before a `content-encoding`. A checksum that the request has as a header, or names in `x-amz-trailer`, is in place of the
 ///   layer's. Under `unsigned`, a body whose checksum is in a header is not encoded, and goes out as
 ///   `UNSIGNED-PAYLOAD`.
 /// - **Trailers of the body's** go out, signed if the chunks are, if they are S3's (`x-amz-checksum-…` and the like) and
@@ -83,9 +93,10 @@ use crate::error::{AuthError, AuthErrorKind, BoxError};
 ///
 /// # Errors
 ///
-/// [`AuthErrorKind::Request`] if the length is not known, if the body is encoded already, or if a header it goes by
+/// Those of [`Buffer`] for bodies that are read first. [`AuthErrorKind::Request`] if the length is not known, if the body is encoded already, or if a header it goes by
 /// cannot be read; nothing is sent then. [`AuthErrorKind::Payload`] while the body is sent, if it is not as long
 /// as it was said to be or has trailers that were not named. Errors of the body's own come through as they are.
+/// Clients wrap what comes while a body is sent: [`AuthError::find`] finds it.
 ///
 /// Source: [signed chunks][chunks] and [trailers][trailers] of S3.
 ///
@@ -135,7 +146,8 @@ impl Chunked {
 }
 
 impl<P> Chunked<P> {
-    /// Sends this checksum of the body behind it.
+    /// Sends this checksum of the body behind it. For the parts of a multipart upload it must be the one that the
+    /// upload was started with (`x-amz-checksum-algorithm`).
     #[must_use]
     pub fn checksum(mut self, checksum: Checksum) -> Self {
         self.settings.checksum = Some(checksum);
@@ -186,6 +198,7 @@ mod sealed {
 impl<B, P> PreparePayload<B> for Chunked<P>
 where
     B: Body,
+    B::Error: Into<BoxError>,
     P: PreparePayload<B>,
     P::Body: Body,
     <P::Body as Body>::Error: Into<BoxError>,
@@ -193,12 +206,12 @@ where
     type Prepared = Uncut<P::Prepared>;
     type Spare = Uncut<P::Spare>;
     type Body = ChunkedBody<P::Body>;
-    type Future = Pending<Readied<Uncut<P::Prepared>>>;
+    type Future = WholeFuture<B, P::Prepared>;
 
     fn stream(&self, body: B) -> Uncut<P::Prepared> {
-        Uncut {
-            body: self.kept.stream(body),
-            framing: None,
+        match body.is_end_stream() {
+            true => Kind::Whole(Buffered::default()).into(),
+            false => Kind::Stream(self.kept.stream(body)).into(),
         }
     }
 
@@ -208,66 +221,59 @@ where
         need: Need,
         body: B,
     ) -> Step<Readied<Uncut<P::Prepared>>, Self::Future> {
-        if need != Need::Payload {
-            return Step::Now(unread(need, self.stream(body)));
-        }
-        match Framing::of(&self.settings, head, &body) {
-            Ok(Cut::Not(hash)) => Step::Now(Ok((self.stream(body), hash))),
+        let cut = match need {
+            Need::Payload => Ok(Cut::Not),
+            Need::Chunks => Framing::of(&self.settings, head, &body),
+            need => return Step::Now(unread(need, self.stream(body))),
+        };
+        match cut {
             Ok(Cut::Into(framing)) => {
                 let hash = framing.payload_hash();
-                let uncut = Uncut {
-                    framing: Some(Arc::new(framing)),
-                    ..self.stream(body)
-                };
-                Step::Now(Ok((uncut, hash)))
+                let uncut = Kind::Cut(self.kept.stream(body), Arc::new(framing));
+                Step::Now(Ok((uncut.into(), hash)))
             }
+            Ok(Cut::Unsigned) => Step::Now(Ok((self.stream(body), PayloadHash::Unsigned))),
+            Ok(Cut::Not) => match Buffer::default().prepare(head, Need::Payload, body) {
+                Step::Now(readied) => Step::Now(readied.map(|(prepared, hash)| {
+                    let body = prepared.buffered().unwrap_or_default();
+                    (Kind::Whole(body).into(), hash)
+                })),
+                Step::Later(future) => Step::Later(WholeFuture::new(future)),
+            },
             Err(error) => Step::Now(Err(error)),
         }
     }
 
     fn keep(&self, prepared: &Uncut<P::Prepared>) -> Option<Uncut<P::Spare>> {
-        let body = self.kept.keep(&prepared.body)?;
-        Some(prepared.with(body))
+        let kept = match &prepared.0 {
+            Kind::Stream(body) => Kind::Stream(self.kept.keep(body)?),
+            Kind::Cut(body, framing) => Kind::Cut(self.kept.keep(body)?, Arc::clone(framing)),
+            Kind::Whole(body) => Kind::Whole(body.clone()),
+        };
+        Some(kept.into())
     }
 
     fn replay(&self, spare: Uncut<P::Spare>) -> Option<Uncut<P::Prepared>> {
-        let Uncut { body, framing } = spare;
-        let body = self.kept.replay(body)?;
-        Some(Uncut { body, framing })
+        let again = match spare.0 {
+            Kind::Stream(body) => Kind::Stream(self.kept.replay(body)?),
+            Kind::Cut(body, framing) => Kind::Cut(self.kept.replay(body)?, framing),
+            Kind::Whole(body) => Kind::Whole(body),
+        };
+        Some(again.into())
     }
 
     fn seal(&self, prepared: Uncut<P::Prepared>, mut applied: Applied) -> ChunkedBody<P::Body> {
         let signer = applied.chunks.take();
-        let body = self.kept.seal(prepared.body, applied);
-        match prepared.framing {
-            None => ChunkedBody::plain(body),
-            Some(framing) => ChunkedBody::chunked(body, framing, signer),
+        match prepared.0 {
+            Kind::Stream(body) => ChunkedBody::plain(self.kept.seal(body, applied)),
+            Kind::Cut(body, framing) => {
+                ChunkedBody::chunked(self.kept.seal(body, applied), framing, signer)
+            }
+            Kind::Whole(body) => ChunkedBody::whole(body),
         }
     }
 
     fn bypass(&self, body: B) -> ChunkedBody<P::Body> {
         ChunkedBody::plain(self.kept.bypass(body))
-    }
-}
-
-/// A body before it is cut into chunks, or what brings it back; and how it will be cut, if it will.
-pub struct Uncut<T> {
-    body: T,
-    framing: Option<Arc<Framing>>,
-}
-
-impl<T> Uncut<T> {
-    /// Another body that is cut in the same way.
-    fn with<U>(&self, body: U) -> Uncut<U> {
-        Uncut {
-            body,
-            framing: self.framing.clone(),
-        }
-    }
-}
-
-impl<T> fmt::Debug for Uncut<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Uncut").finish_non_exhaustive()
     }
 }

@@ -140,8 +140,20 @@ where
     type Output = Readied<Prepared<B>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (buffered, hash) = ready!(self.project().collect.poll_collect(cx))?;
+        let (buffered, hash) = ready!(self.poll_buffered(cx))?;
         Poll::Ready(Ok((buffered.into(), hash)))
+    }
+}
+
+impl<B: Body> BufferFuture<B>
+where
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn poll_buffered(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Readied<Buffered>> {
+        self.project().collect.poll_collect(cx)
     }
 }
 

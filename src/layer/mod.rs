@@ -36,7 +36,7 @@ pub use authorizer::{Applied, Authorizer, Need, Verdict};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
 pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
 #[cfg(feature = "sigv4")]
-pub use chunked::{Chunked, ChunkedBody, Keeps, Uncut};
+pub use chunked::{Chunked, ChunkedBody, Keeps, Uncut, WholeFuture};
 pub use collect::BufferFuture;
 pub use engine::{Authorize, AuthorizeLayer, Guarded, Scoped};
 pub use future::ResponseFuture;

@@ -78,7 +78,7 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
     #[inline(never)]
     fn cover(&self, head: &mut request::Parts) -> Result<Option<(SigV4Plan, Need)>, AuthError> {
         match self.covers_at_once(head) {
-            true => Ok(Some((SigV4Plan::default(), Need::Payload))),
+            true => Ok(Some((SigV4Plan::default(), self.need()))),
             false => self.look_closer(head),
         }
     }
@@ -276,6 +276,15 @@ impl<C> SigV4<C> {
             && !has_header(&head.headers, &header::AUTHORIZATION)
     }
 
+    /// What a signature of the payload needs of it.
+    #[inline]
+    fn need(&self) -> Need {
+        match self.signer.takes_chunks() {
+            true => Need::Chunks,
+            false => Need::Payload,
+        }
+    }
+
     fn look_closer(
         &self,
         head: &mut request::Parts,
@@ -321,7 +330,7 @@ impl<C> SigV4<C> {
             Some(hash) if hash.has_signed_chunks() => return Err(signatures_at_hand()),
             Some(hash) => Need::Hashed(hash),
             None => match self.payload {
-                PayloadMode::Signed => Need::Payload,
+                PayloadMode::Signed => self.need(),
                 PayloadMode::Unsigned => Need::Hashed(PayloadHash::Unsigned),
             },
         };

@@ -117,6 +117,7 @@ pub struct SigningOptions {
     pub(crate) normalize: bool,
     pub(crate) sign_payload: bool,
     pub(crate) send_payload_hash: bool,
+    pub(crate) chunks: bool,
     pub(crate) unsigned: Vec<HeaderName>,
 }
 
@@ -129,6 +130,7 @@ impl Default for SigningOptions {
             normalize: true,
             sign_payload: true,
             send_payload_hash: false,
+            chunks: false,
             unsigned: Vec::new(),
         }
     }
@@ -193,7 +195,8 @@ impl SigningOptions {
             "s3" | "s3-object-lambda" | "s3-outposts" => usual
                 .path_encoding(PathEncoding::Single)
                 .normalize_path(false)
-                .send_payload_hash(true),
+                .send_payload_hash(true)
+                .chunks(true),
             "aoss" | "appsync" => usual.send_payload_hash(true),
             "vpc-lattice-svcs" => usual.sign_payload(false),
             _ => usual,
@@ -229,6 +232,14 @@ impl SigningOptions {
     #[must_use]
     pub fn send_payload_hash(mut self, send: bool) -> Self {
         self.send_payload_hash = send;
+        self
+    }
+
+    /// Whether the service takes bodies in chunks, `aws-chunked`, where [`Chunked`](crate::Chunked) is to
+    /// stream them. Of AWS's, only the S3 family does.
+    #[must_use]
+    pub fn chunks(mut self, takes: bool) -> Self {
+        self.chunks = takes;
         self
     }
 
@@ -281,6 +292,7 @@ mod tests {
             assert!(!options.normalize, "{service}");
             assert!(options.send_payload_hash, "{service}");
             assert!(options.sign_payload, "{service}");
+            assert!(options.chunks, "{service}");
         }
         let lattice = SigningOptions::for_service("vpc-lattice-svcs");
         assert_eq!(lattice, usual.sign_payload(false));

@@ -158,6 +158,11 @@ impl Signer {
         self.options.sign_payload
     }
 
+    /// Whether the service takes bodies in chunks.
+    pub(crate) fn takes_chunks(&self) -> bool {
+        self.options.chunks
+    }
+
     pub(super) fn options(&self) -> &SigningOptions {
         &self.options
     }

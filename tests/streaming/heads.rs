@@ -2,10 +2,7 @@
 
 use http::Method;
 use http_body_util::{Empty, Full};
-use tower_client_auth::{
-    ApiKeyLayer, Applied, AuthOverride, AuthorizeLayer, Authorizer, Checksum, Need, PayloadHash,
-    Scope,
-};
+use tower_client_auth::{AuthOverride, Checksum, PayloadHash, Scope};
 
 use super::*;
 
@@ -300,61 +297,6 @@ async fn a_request_can_say_otherwise() {
     let sent = send_by(layer, put(hello())).await.expect("sent");
     assert_eq!(sent.header("x-amz-content-sha256"), "UNSIGNED-PAYLOAD");
     assert_eq!(sent.whole(), b"hello");
-}
-
-/// What signs nothing, and what has no idea of chunks.
-#[tokio::test]
-async fn under_other_schemes_bodies_stream_or_fail() {
-    let client = service_fn(async |request: Request<_>| {
-        let (hint, body, _) = read(request.into_body()).await;
-        Ok::<_, Infallible>(Response::new((hint, body)))
-    });
-    let layer = ApiKeyLayer::new("https://api.example.com", "key").expect("a layer");
-    let request = || {
-        Request::put("https://api.example.com/x")
-            .body(hello())
-            .expect("a request")
-    };
-    let answer = layer
-        .payload(Chunked::signed())
-        .layer(client)
-        .oneshot(request())
-        .await;
-    let (hint, body) = answer.expect("sent").into_body();
-    assert_eq!(body.expect("whole"), b"hello");
-    assert_eq!(hint.exact(), Some(5));
-
-    #[derive(Clone)]
-    struct Digests;
-    impl Authorizer for Digests {
-        type Plan = ();
-        type Credential = ();
-        type Acquire = std::future::Ready<Result<(), AuthError>>;
-        fn cover(&self, _: &mut http::request::Parts) -> Result<Option<((), Need)>, AuthError> {
-            Ok(Some(((), Need::Payload)))
-        }
-        fn acquire(&self, (): &()) -> Self::Acquire {
-            std::future::ready(Ok(()))
-        }
-        fn apply(
-            &self,
-            (): &mut (),
-            (): &(),
-            _: &PayloadHash,
-            _: &mut http::request::Parts,
-        ) -> Result<Applied, AuthError> {
-            Ok(Applied::default())
-        }
-    }
-    let layer = AuthorizeLayer::with_authorizer(Digests).payload(Chunked::signed());
-    let answer = layer.layer(client).oneshot(request()).await.expect("sent");
-    let error = answer.into_body().1.expect_err("no signer");
-    let error = AuthError::find(error.as_ref()).expect("ours");
-    says(
-        error,
-        AuthErrorKind::Configuration,
-        "`Chunked` is for layers that sign",
-    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use super::encoder::{Encoder, longer};
 use super::framing::Framing;
 use crate::error::{AuthError, BoxError};
+use crate::layer::auth_body::{AuthBody, Buffered, Prepared};
 use crate::sigv4::ChunkSigner;
 
 /// A body that always has something ready, tiny pieces for instance, must not keep the thread.
@@ -21,34 +22,45 @@ pin_project! {
     /// The body [`Chunked`](super::Chunked) hands to the service below: the caller's in chunks, or as it is.
     ///
     /// Its data is [`Bytes`] whatever the caller's was; a caller's `Bytes` are passed on without copying, unless
-    /// they come in many small pieces.
+    /// they come in many small pieces. It is `Send`, `Sync` and `Unpin` where the caller's body and its data are:
+    /// hyper-util's client asks for the last, reqwest for the second.
     pub struct ChunkedBody<B>
     where
         B: Body,
     {
         #[pin]
-        body: B,
-        // What is left of a frame behind the end of a chunk.
-        rest: Option<B::Data>,
-        encoding: Encoding,
+        kind: Kind<B>,
     }
 }
 
-enum Encoding {
-    /// The body goes as it is.
-    None,
-    Chunks(Box<Encoder>),
-    /// It cannot go at all.
-    Failed(Option<AuthError>),
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B>
+    where
+        B: Body,
+    {
+        // It goes as it is, or has been read.
+        Plain { #[pin] body: AuthBody<B> },
+        Chunks {
+            #[pin]
+            body: B,
+            // What is left of a frame behind the end of a chunk.
+            rest: Option<B::Data>,
+            encoder: Box<Encoder>,
+        },
+        // It cannot go at all.
+        Failed { error: Option<AuthError> },
+    }
 }
 
 impl<B: Body> ChunkedBody<B> {
     pub(super) fn plain(body: B) -> Self {
-        Self {
-            body,
-            rest: None,
-            encoding: Encoding::None,
-        }
+        Self::from_kind(Kind::Plain { body: body.into() })
+    }
+
+    pub(super) fn whole(body: Buffered) -> Self {
+        let body = Prepared::from(body).into();
+        Self::from_kind(Kind::Plain { body })
     }
 
     pub(super) fn chunked(
@@ -56,15 +68,18 @@ impl<B: Body> ChunkedBody<B> {
         framing: Arc<Framing>,
         signer: Option<Box<ChunkSigner>>,
     ) -> Self {
-        let encoding = match Encoder::new(framing, signer) {
-            Ok(encoder) => Encoding::Chunks(Box::new(encoder)),
-            Err(error) => Encoding::Failed(Some(error)),
-        };
-        Self {
-            body,
-            rest: None,
-            encoding,
-        }
+        Self::from_kind(match Encoder::new(framing, signer) {
+            Ok(encoder) => Kind::Chunks {
+                body,
+                rest: None,
+                encoder: Box::new(encoder),
+            },
+            Err(error) => Kind::Failed { error: Some(error) },
+        })
+    }
+
+    fn from_kind(kind: Kind<B>) -> Self {
+        Self { kind }
     }
 }
 
@@ -78,37 +93,36 @@ where
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
-        let this = self.project();
-        match this.encoding {
-            Encoding::None => this
-                .body
-                .poll_frame(cx)
-                .map_ok(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
-                .map_err(Into::into),
-            Encoding::Chunks(encoder) => {
-                let polled = poll_chunks(encoder, this.body, this.rest, cx);
+        match self.project().kind.project() {
+            KindProj::Plain { body } => body.poll_frame(cx).map_err(Into::into),
+            KindProj::Chunks {
+                body,
+                rest,
+                encoder,
+            } => {
+                let polled = poll_chunks(encoder, body, rest, cx);
                 if let Poll::Ready(Some(Err(_))) = &polled {
                     encoder.stop();
-                    *this.rest = None;
+                    *rest = None;
                 }
                 polled
             }
-            Encoding::Failed(error) => Poll::Ready(error.take().map(|error| Err(error.into()))),
+            KindProj::Failed { error } => Poll::Ready(error.take().map(|error| Err(error.into()))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.encoding {
-            Encoding::None => self.body.is_end_stream(),
-            Encoding::Chunks(encoder) => encoder.is_at_end(),
-            Encoding::Failed(error) => error.is_none(),
+        match &self.kind {
+            Kind::Plain { body } => body.is_end_stream(),
+            Kind::Chunks { encoder, .. } => encoder.is_at_end(),
+            Kind::Failed { error } => error.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.encoding {
-            Encoding::None => self.body.size_hint(),
-            Encoding::Chunks(encoder) => match encoder.unsent() {
+        match &self.kind {
+            Kind::Plain { body } => body.size_hint(),
+            Kind::Chunks { encoder, .. } => match encoder.unsent() {
                 (_, Some(exact)) => SizeHint::with_exact(exact),
                 (lower, None) => {
                     let mut hint = SizeHint::new();
@@ -116,7 +130,7 @@ where
                     hint
                 }
             },
-            Encoding::Failed(_) => SizeHint::new(),
+            Kind::Failed { .. } => SizeHint::new(),
         }
     }
 }

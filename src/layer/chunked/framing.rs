@@ -9,6 +9,7 @@ use crate::checksum::Checksum;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::layer::collect::content_length;
 use crate::payload::PayloadHash;
+use crate::query;
 
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
@@ -37,8 +38,10 @@ pub(super) struct Framing {
 
 /// What becomes of a body.
 pub(super) enum Cut {
-    /// It goes as it is.
-    Not(PayloadHash),
+    /// It is read first, if there is any.
+    Not,
+    /// It goes as it is, and unsigned.
+    Unsigned,
     Into(Framing),
 }
 
@@ -50,9 +53,9 @@ impl Framing {
         body: &B,
     ) -> Result<Cut, AuthError> {
         // What promises to have nothing in it needs no framing. What is only said to, in a header, has to show it.
-        if body.is_end_stream() || body.size_hint().exact() == Some(0) {
-            decoded_length(&head.headers, Some(0))?;
-            return Ok(Cut::Not(PayloadHash::EMPTY));
+        let is_empty = body.is_end_stream() || body.size_hint().exact() == Some(0);
+        if is_empty || !uploads(head) {
+            return Ok(Cut::Not);
         }
         let headers = &head.headers;
         let encoding = content_encoding(headers)?;
@@ -71,7 +74,7 @@ impl Framing {
         let checksum = settings.checksum.filter(|_| !has_checksum);
         if !settings.signed && checksum.is_none() && declared.is_empty() {
             head.headers.remove(DECODED_LENGTH);
-            return Ok(Cut::Not(PayloadHash::Unsigned));
+            return Ok(Cut::Unsigned);
         }
         let mut framing = Self {
             signed: settings.signed,
@@ -169,6 +172,18 @@ impl Framing {
     }
 }
 
+/// Whether a request uploads an object, or a part of one: the only bodies that S3 takes in chunks. All else that
+/// has a body says so by its method, or by the name of a subresource in its query.
+fn uploads(head: &request::Parts) -> bool {
+    let is_of_object = |pair: &str| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        matches!(name, "" | "partNumber" | "uploadId" | "versionId") || name.starts_with("x-")
+    };
+    head.method == Method::PUT
+        && head.uri.path().len() > 1
+        && query::pairs(&head.uri).all(is_of_object)
+}
+
 /// No more trailers than this are named: S3 knows a dozen.
 const MOST_TRAILERS: usize = 64;
 
@@ -224,7 +239,7 @@ fn is_checksum(name: &HeaderName) -> bool {
     algorithm.is_some_and(|algorithm| !matches!(algorithm, "algorithm" | "mode" | "type"))
 }
 
-/// `aws-chunked` is the outermost encoding, and comes first: [what S3 documents][s3].
+/// `aws-chunked` comes first: [what S3 documents][s3].
 ///
 /// [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 fn content_encoding(headers: &HeaderMap) -> Result<HeaderValue, AuthError> {
