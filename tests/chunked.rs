@@ -6,6 +6,7 @@ mod fs_server;
 mod generated;
 mod in_process;
 mod ministack;
+mod operations;
 mod oracle;
 mod replays;
 mod signed;

@@ -177,7 +177,7 @@ async fn lengths_that_differ_are_an_error() {
     says(
         &error,
         AuthErrorKind::Request,
-        "leave these headers to the layer",
+        "leave the header to the client",
     );
     let endless = with(put(frames(vec![])), &[(LENGTH, "18446744073709551615")]);
     let error = refused(Chunked::signed(), endless).await;

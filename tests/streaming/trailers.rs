@@ -151,18 +151,14 @@ async fn names_that_none_can_have_are_an_error() {
     says(&error, AuthErrorKind::Request, "more than 64");
 }
 
-/// Clients send such a body without its end, or not at all.
+/// Clients send such a body without its end.
 #[tokio::test]
 async fn trailers_need_a_request_that_can_end_in_them() {
     let request = || named("x-amz-meta-a", hello(&[("x-amz-meta-a", "1")]));
     let mut old = request();
     *old.version_mut() = http::Version::HTTP_10;
-    let mut get = request();
-    *get.method_mut() = http::Method::GET;
-    for request in [old, get] {
-        let error = refused(Chunked::signed(), request).await;
-        says(&error, AuthErrorKind::Request, "HTTP/1.1");
-    }
+    let error = refused(Chunked::signed(), old).await;
+    says(&error, AuthErrorKind::Request, "HTTP/1.1");
     send(Chunked::signed(), request()).await.expect("sent");
 }
 

@@ -206,12 +206,10 @@ fn declared_trailers(head: &request::Parts) -> Result<Vec<HeaderName>, AuthError
     }
     names.sort_unstable_by(|name, other| name.as_str().cmp(other.as_str()));
     names.dedup();
-    let ends_with_length = head.version < Version::HTTP_11
-        || matches!(head.method, Method::GET | Method::HEAD | Method::CONNECT);
-    if !names.is_empty() && ends_with_length {
+    // Of an unknown length, it ends where the connection does, which says nothing of its trailers.
+    if !names.is_empty() && head.version < Version::HTTP_11 {
         return Err(request_error(
-            "a body with trailers of its own has no length that could be told, which takes HTTP/1.1 and a method \
-             such as PUT",
+            "a body with trailers of its own has no length that could be told beforehand, which takes HTTP/1.1",
         ));
     }
     Ok(names)
