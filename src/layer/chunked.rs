@@ -66,8 +66,8 @@ use crate::payload::PayloadHash;
 ///   bucket looks like an object where the bucket's name is in the path: give its
 ///   [hash](crate::AuthOverride::payload_hash).)
 /// - **For S3**: to services that know no `aws-chunked`, all bodies go as with [`Buffer`];
-///   [`SigningOptions::chunks`](crate::sigv4::SigningOptions::chunks) says which is which. Not all that speaks like S3
-///   takes chunks: those of Cloudflare R2, for one, does not, and wants
+///   [`SigningOptions::chunks`](crate::sigv4::SigningOptions::chunks) says which is which. Not all that speak like
+///   S3 take them: Cloudflare R2 takes no signed chunks, and wants
 ///   [`unsigned_payload`](crate::AuthorizeLayer::unsigned_payload); MinIO takes chunks of up to 16 MiB. Some
 ///   keep `aws-chunked` in the object's `content-encoding`, which AWS takes off.
 /// - **Without SigV4**, and for requests that are not signed, bodies stream as they are.
@@ -77,10 +77,10 @@ use crate::payload::PayloadHash;
 ///   length is uploaded in parts. A body that turns out longer or shorter is an error, and never taken
 ///   for whole.
 /// - **Bodies that say they are empty** (of a GET, of the start of a multipart upload) are not encoded, and have the
-///   hash of nothing. What is not in chunks has no checksum of the layer's; one that is wanted can be set as a header.
-/// - **Headers of the caller's** are kept: `aws-chunked` is put before a `content-encoding`. A checksum that the request has as a header, or names in `x-amz-trailer`, is in place of the
-///   layer's. Under `unsigned`, a body whose checksum is in a header is not encoded, and goes out as
-///   `UNSIGNED-PAYLOAD`.
+///   hash of nothing. What is not in chunks has no checksum of the layer's: set one as a header where S3 asks for it.
+/// - **Headers of the caller's** are kept: `aws-chunked` is put before a `content-encoding`. A checksum that the
+///   request has as a header, or names in `x-amz-trailer`, is in place of the layer's. Under `unsigned`, a body
+///   whose checksum is in a header is not encoded, and goes out as `UNSIGNED-PAYLOAD`.
 /// - **Trailers of the body's** go out, signed if the chunks are, if they are S3's (`x-amz-checksum-…` and the like) and
 ///   the request names them in `x-amz-trailer`; others are an error. `content-length` is left out then, as their
 ///   length is not known.
@@ -93,10 +93,11 @@ use crate::payload::PayloadHash;
 ///
 /// # Errors
 ///
-/// Those of [`Buffer`] for bodies that are read first. [`AuthErrorKind::Request`] if the length is not known, if the body is encoded already, or if a header it goes by
-/// cannot be read; nothing is sent then. [`AuthErrorKind::Payload`] while the body is sent, if it is not as long
-/// as it was said to be or has trailers that were not named. Errors of the body's own come through as they are.
-/// Clients wrap what comes while a body is sent: [`AuthError::find`] finds it.
+/// Those of [`Buffer`] for bodies that are read first. [`AuthErrorKind::Request`] if the length is not known, if
+/// the body is encoded already, or if a header it goes by cannot be read; nothing is sent then.
+/// [`AuthErrorKind::Payload`] while the body is sent, if it is not as long as it was said to be or has trailers
+/// that were not named. Errors of the body's own come through as they are. Clients wrap what comes while a body
+/// is sent, where [`AuthError::find`] finds it; over HTTP/2, hyper says only that the stream was reset.
 ///
 /// Source: [signed chunks][chunks] and [trailers][trailers] of S3.
 ///
@@ -159,7 +160,7 @@ impl<P> Chunked<P> {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Configuration`] below 8 KiB, which S3 refuses.
+    /// [`AuthErrorKind::Configuration`] below 8 KiB, which S3 takes for a last chunk only.
     pub fn chunk_size(mut self, size: usize) -> Result<Self, AuthError> {
         if size < Chunked::MIN_CHUNK_SIZE {
             return Err(AuthError::new(

@@ -10,33 +10,25 @@ use http_body_util::Full;
 use tower_client_auth::{Checksum, ChunkedBody};
 
 use super::*;
+use crate::oracle::Random;
 
-/// SplitMix64: the same numbers every time.
-struct Numbers(u64);
+fn random_bytes(random: &mut Random, length: usize) -> Vec<u8> {
+    (0..length).map(|_| random.next() as u8).collect()
+}
 
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
+/// `bytes` in frames, none of which is longer than `longest`; some are empty.
+fn cut(
+    random: &mut Random,
+    mut bytes: &[u8],
+    longest: usize,
+) -> Vec<Result<Frame<Bytes>, io::Error>> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let length = random.below(longest + 1).min(bytes.len());
+        frames.push(data(Bytes::copy_from_slice(&bytes[..length])));
+        bytes = &bytes[length..];
     }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.below(256) as u8).collect()
-    }
-
-    /// `bytes` in frames, none of which is longer than `longest`; some are empty.
-    fn cut(&mut self, mut bytes: &[u8], longest: usize) -> Vec<Result<Frame<Bytes>, io::Error>> {
-        let mut frames = Vec::new();
-        while !bytes.is_empty() {
-            let length = self.below(longest + 1).min(bytes.len());
-            frames.push(data(Bytes::copy_from_slice(&bytes[..length])));
-            bytes = &bytes[length..];
-        }
-        frames
-    }
+    frames
 }
 
 const MODES: [fn() -> Chunked; 4] = [
@@ -48,7 +40,7 @@ const MODES: [fn() -> Chunked; 4] = [
 
 #[tokio::test]
 async fn chunks_have_one_size_however_the_body_comes() {
-    let mut numbers = Numbers(11);
+    let mut random = Random(11);
     for round in 0..600 {
         let size = [8192, 8193, 20_000, 65_536][round % 4];
         let chunked = MODES[round / 4 % 4]().chunk_size(size).expect("a size");
@@ -58,12 +50,12 @@ async fn chunks_have_one_size_however_the_body_comes() {
             2 => size * 2 + 1,
             3 => size - 1,
             4 => 1,
-            _ => 1 + numbers.below(300_000),
+            _ => 1 + random.below(300_000),
         };
-        let body = numbers.bytes(length);
+        let body = random_bytes(&mut random, length);
         // Frames of a few bytes, of some kilobytes, and of several chunks.
-        let longest = [40, 3000, 9000, 250_000][numbers.below(4)];
-        let frames = frames(numbers.cut(&body, longest));
+        let longest = [40, 3000, 9000, 250_000][random.below(4)];
+        let frames = frames(cut(&mut random, &body, longest));
         let sent = send(chunked, put_of(length, frames)).await.expect("sent");
 
         let parsed = Parsed::of(sent.whole());
@@ -94,7 +86,7 @@ async fn chunks_have_one_size_however_the_body_comes() {
 
 #[tokio::test]
 async fn a_body_that_knows_its_length_needs_no_header_for_it() {
-    let body = Numbers(5).bytes(100_000);
+    let body = random_bytes(&mut Random(5), 100_000);
     let sent = send(Chunked::signed(), put(Full::new(Bytes::from(body.clone())))).await;
     let sent = sent.expect("sent");
     assert_eq!(Parsed::of(sent.whole()).data(), body);
