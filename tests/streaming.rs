@@ -96,7 +96,9 @@ where
     let mut body = std::pin::pin!(body);
     let (hint, mut data) = (body.size_hint(), Vec::new());
     let mut trailers = None;
+    let mut least = 0;
     loop {
+        least = least.max(data.len() as u64 + body.size_hint().lower());
         if let Some(exact) = hint.exact() {
             let left = body.size_hint().exact().expect("exact until the end");
             assert_eq!(data.len() as u64 + left, exact);
@@ -121,6 +123,7 @@ where
         }
     }
     assert!(body.is_end_stream());
+    assert!(data.len() as u64 >= least, "{least} bytes were promised");
     if let Some(exact) = hint.exact() {
         assert_eq!(data.len() as u64, exact);
     }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake};
 
 use bytes::Buf;
 use http_body_util::Full;
@@ -81,6 +81,28 @@ async fn chunks_have_one_size_however_the_body_comes() {
                 .iter()
                 .all(|(_, signature)| signature.is_some() == is_signed)
         );
+    }
+}
+
+/// The digits of a size are as many as were counted.
+#[tokio::test]
+async fn lengths_around_the_powers_of_sixteen_are_measured() {
+    let mut powers: Vec<usize> = (0..5).map(|digits| 1 << (4 * digits)).collect();
+    powers.push(65_536 + 4096);
+    for length in powers
+        .into_iter()
+        .flat_map(|power| power.max(2) - 1..=power + 1)
+    {
+        for mode in MODES {
+            let sent = send(
+                mode(),
+                put_of(length, Full::<Bytes>::from(vec![b'a'; length])),
+            );
+            let sent = sent.await.expect("sent");
+            let whole = sent.whole().len();
+            assert_eq!(sent.header("content-length"), whole.to_string(), "{length}");
+            assert_eq!(sent.hint.exact(), Some(whole as u64), "{length}");
+        }
     }
 }
 
@@ -189,6 +211,16 @@ async fn no_more_is_read_than_the_connection_asks_for() {
     }
 }
 
+/// How often it was woken.
+#[derive(Default)]
+struct Wakes(AtomicU64);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_body_of_tiny_frames_lets_others_run() {
     let noise = (0..100_000).map(|_| data(Bytes::new())).collect();
@@ -198,12 +230,52 @@ fn a_body_of_tiny_frames_lets_others_run() {
     });
     let sent = futures::executor::block_on(layer(Chunked::signed()).layer(client).oneshot(request));
     let mut sent = std::pin::pin!(sent.expect("sent").into_body());
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut polls = 1;
+    let wakes = Arc::new(Wakes::default());
+    let waker = Arc::clone(&wakes).into();
+    let mut cx = Context::from_waker(&waker);
+    let mut pauses = 0;
     while sent.as_mut().poll_frame(&mut cx).is_pending() {
-        polls += 1;
+        pauses += 1;
+        assert_eq!(wakes.0.load(Ordering::Relaxed), pauses);
     }
-    assert!(polls > 100, "{polls}");
+    assert!(pauses > 100, "{pauses}");
+}
+
+/// How many frames one chunk of a MiB goes out in, which came in `pieces`; the end is one more.
+async fn frames_of_a_chunk(pieces: &[usize]) -> usize {
+    const MIB: usize = 1024 * 1024;
+    assert_eq!(pieces.iter().sum::<usize>(), MIB);
+    let pieces = pieces.iter().map(|length| data(vec![b'x'; *length]));
+    let request = put_of(MIB, frames(pieces.collect()));
+    let chunked = Chunked::signed().chunk_size(MIB).expect("a size");
+    let client = service_fn(async |request: Request<ChunkedBody<Streamed>>| {
+        let (mut body, mut count) = (std::pin::pin!(request.into_body()), 0);
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame: Frame<Bytes> = frame.map_err(|error: BoxError| error.to_string())?;
+            whole.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            count += 1;
+        }
+        assert_eq!(Parsed::of(&whole).data(), vec![b'x'; MIB]);
+        Ok::<_, String>(Response::new(count))
+    });
+    let answer = layer(chunked).layer(client).oneshot(request).await;
+    answer.expect("sent").into_body()
+}
+
+/// Few large pieces go out as they came, behind the chunk's head; many small ones in one with it.
+#[tokio::test]
+async fn small_pieces_are_put_together_and_large_ones_are_not() {
+    const MIB: usize = 1024 * 1024;
+    assert_eq!(frames_of_a_chunk(&[MIB]).await, 3);
+    assert_eq!(frames_of_a_chunk(&[MIB / 16; 16]).await, 18);
+    assert_eq!(frames_of_a_chunk(&[MIB / 256; 256]).await, 258);
+    assert_eq!(frames_of_a_chunk(&[MIB / 1024; 1024]).await, 2);
+    assert_eq!(frames_of_a_chunk(&[128; MIB / 128]).await, 2);
+    // It goes by what has come, and not by what is to come.
+    let mut pieces = vec![1; 200];
+    pieces.push(MIB - 200);
+    assert_eq!(frames_of_a_chunk(&pieces).await, 2);
 }
 
 /// The announced length is anybody's word, and the largest of chunks takes no more than has come.

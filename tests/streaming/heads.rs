@@ -120,6 +120,34 @@ async fn what_has_no_body_is_not_encoded() {
     }
 }
 
+/// Says that there is nothing, and not that it is over.
+struct Nothing;
+
+impl Body for Nothing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
+    }
+}
+
+#[tokio::test]
+async fn what_says_that_it_is_empty_is_not_encoded() {
+    let chunked = Chunked::signed().checksum(Checksum::Crc32);
+    let sent = send(chunked, put(Nothing)).await.expect("sent");
+    assert_eq!(sent.whole(), b"");
+    assert_eq!(sent.header("x-amz-content-sha256"), EMPTY);
+    assert_eq!(sent.header("content-encoding"), "");
+}
+
 /// A header's word is not the body's.
 #[tokio::test]
 async fn a_body_that_is_only_said_to_be_empty_is_held_to_it() {

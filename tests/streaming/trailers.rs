@@ -55,14 +55,50 @@ async fn each_checksum_is_that_of_the_body() {
     }
 }
 
+/// In pieces that are larger than a chunk, smaller, and tiny.
+#[tokio::test]
+async fn a_checksum_covers_all_pieces_of_all_sizes() {
+    let body: Vec<u8> = (0..400_000_u32).map(|at| (at * 7 / 5) as u8).collect();
+    for checksum in [
+        Checksum::Crc32,
+        Checksum::Crc32c,
+        Checksum::Crc64Nvme,
+        Checksum::Sha1,
+        Checksum::Sha256,
+    ] {
+        let expected = checksum.of(&body);
+        let expected = format!(
+            "{}:{}",
+            checksum.header_name(),
+            expected.to_str().expect("base64")
+        );
+        for chunked in [
+            Chunked::unsigned(checksum),
+            Chunked::signed().checksum(checksum),
+        ] {
+            for size in [400_000, 150_000, 65_536, 10_000, 333] {
+                let pieces = body.chunks(size).map(|piece| data(piece.to_vec()));
+                let body = frames(pieces.collect());
+                let sent = send(chunked, put_of(400_000, body)).await.expect("sent");
+                assert_eq!(Parsed::of(sent.whole()).lines[0], expected, "{size}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn trailers_that_are_named_are_kept() {
-    let fields = [("x-amz-meta-b", "2"), ("x-amz-meta-a", " 1 ")];
+    // One of them comes before the layer's own.
+    let fields = [
+        ("x-amz-meta-b", "2"),
+        ("x-amz-meta-a", " 1 "),
+        ("x-amz-a", "0"),
+    ];
     for chunked in [
         Chunked::signed(),
         Chunked::signed().checksum(Checksum::Crc32),
     ] {
-        let request = named("x-amz-meta-b, X-Amz-Meta-A", hello(&fields));
+        let request = named("x-amz-meta-b, X-Amz-Meta-A, x-amz-a", hello(&fields));
         let sent = send(chunked, request).await.expect("sent");
         let mut lines = Parsed::of(sent.whole()).lines;
         let signature = lines.pop().expect("a signature");
@@ -79,6 +115,37 @@ async fn trailers_that_are_named_are_kept() {
         assert_eq!(sent.hint.exact(), None);
         assert_eq!(sent.header("x-amz-decoded-content-length"), "5");
         assert_eq!(sent.trailers, None);
+    }
+}
+
+#[tokio::test]
+async fn a_trailer_that_is_named_twice_is_sent_once() {
+    let body = hello(&[("x-amz-meta-a", "1")]);
+    let request = named("x-amz-meta-a, X-Amz-Meta-A", body);
+    let sent = send(Chunked::unsigned(Checksum::Crc32), request)
+        .await
+        .expect("sent");
+    let lines = Parsed::of(sent.whole()).lines;
+    assert_eq!(lines, ["x-amz-checksum-crc32:NhCmhg==", "x-amz-meta-a:1"]);
+    assert_eq!(
+        sent.header("x-amz-trailer"),
+        "x-amz-meta-a,x-amz-checksum-crc32"
+    );
+}
+
+/// [`read`] holds it to the least that it says is still to come.
+#[tokio::test]
+async fn a_body_of_unknown_length_promises_no_more_than_there_is() {
+    for chunked in [Chunked::signed(), Chunked::unsigned(Checksum::Crc32)] {
+        let pieces = (0..200).map(|_| data(vec![b'a'; 1000]));
+        let pieces = pieces.chain([trailing(&[("x-amz-meta-a", "1")])]).collect();
+        let mut request = named("x-amz-meta-a", frames(pieces));
+        request
+            .headers_mut()
+            .insert("content-length", 200_000.into());
+        let sent = send(chunked, request).await.expect("sent");
+        assert_eq!((sent.hint.lower(), sent.hint.exact()), (200_000, None));
+        assert_eq!(Parsed::of(sent.whole()).data().len(), 200_000);
     }
 }
 
@@ -184,6 +251,38 @@ async fn a_body_that_is_not_as_long_as_it_said_is_never_whole() {
         let body = frames(vec![data("hello"), data(""), data("")]);
         let sent = send(chunked, put_of(5, body)).await.expect("sent");
         assert_eq!(Parsed::of(sent.whole()).data(), b"hello");
+    }
+}
+
+/// Where a chunk ends, nothing is held that could tell.
+#[tokio::test]
+async fn a_body_that_ends_with_a_chunk_is_held_to_its_length() {
+    const CHUNK: usize = 8192;
+    for chunked in [
+        Chunked::signed(),
+        Chunked::signed().checksum(Checksum::Crc32),
+        Chunked::unsigned(Checksum::Crc32),
+    ] {
+        let chunked = chunked.chunk_size(CHUNK).expect("a size");
+        for (said, length, expected) in [
+            (CHUNK, CHUNK + 1, "longer"),
+            (2 * CHUNK, 2 * CHUNK + 1, "longer"),
+            (CHUNK, 2 * CHUNK, "longer"),
+            (2 * CHUNK, CHUNK, "8192 bytes before"),
+            (CHUNK + 1, CHUNK, "1 bytes before"),
+        ] {
+            for piece in [usize::MAX, CHUNK, 1000] {
+                let body = vec![b'a'; length];
+                let body = body
+                    .chunks(piece)
+                    .map(|piece| data(piece.to_vec()))
+                    .collect();
+                let sent = send(chunked, put_of(said, frames(body)))
+                    .await
+                    .expect("sent");
+                says(sent.error(), AuthErrorKind::Payload, expected);
+            }
+        }
     }
 }
 
