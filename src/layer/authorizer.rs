@@ -132,6 +132,19 @@ pub trait Authorizer {
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError>;
 
+    /// What signs the chunks of the body: asked for after each [`apply`](Authorizer::apply). The default has
+    /// nothing.
+    ///
+    /// For one that says [`Need::Chunks`]: if `apply` was given [`PayloadHash::Streaming`] or
+    /// [`PayloadHash::StreamingTrailer`], the body is an error without it, as soon as it is to be sent. One that
+    /// is given [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the request goes over https.
+    #[cfg(feature = "sigv4")]
+    #[inline]
+    fn chunk_signer(&self, plan: &mut Self::Plan) -> Option<Box<ChunkSigner>> {
+        let _ = plan;
+        None
+    }
+
     /// Looks at a response, at its head and at whatever the layer peeked of its body. The default
     /// accepts all.
     fn judge(
@@ -182,33 +195,38 @@ pub enum Need {
     Payload,
     /// The same, unless the body can be sent in chunks that are signed, or checked, one by one: under
     /// [`Chunked`](crate::Chunked), [`Authorizer::apply`] may be given one of [`PayloadHash`]'s streaming
-    /// variants, and leaves what signs the chunks.
+    /// variants, and [`Authorizer::chunk_signer`] is asked for what signs the chunks.
     #[cfg(feature = "sigv4")]
     Chunks,
     /// A hash that is known already: the body streams through.
     Hashed(PayloadHash),
 }
 
-/// What [`Authorizer::apply`] leaves for the body: nothing, the default, or what signs its chunks.
+/// What [`Authorizer::apply`] answers: nothing yet, the default.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Applied {
+pub struct Applied {}
+
+/// What a body is given on its way out, once its head has been signed.
+#[derive(Debug, Default)]
+pub struct Sealing {
     // Boxed: few bodies are signed in chunks, and all pay for the room.
     #[cfg(feature = "sigv4")]
     pub(super) chunks: Option<Box<ChunkSigner>>,
 }
 
-impl Applied {
-    /// Has the chunks of the body signed, where [`Chunked`](crate::Chunked) has it cut into some.
-    ///
-    /// For an [`Authorizer`] that says [`Need::Chunks`] and is given [`PayloadHash::Streaming`] or
-    /// [`PayloadHash::StreamingTrailer`]: without it, the body is an error as soon as it is to be sent. One that
-    /// is given [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the request goes over https.
-    #[cfg(feature = "sigv4")]
-    #[must_use]
-    pub fn sign_chunks(mut self, signer: ChunkSigner) -> Self {
-        self.chunks = Some(Box::new(signer));
-        self
+impl Sealing {
+    #[inline]
+    pub(super) fn of<A: Authorizer>(authorizer: &A, plan: &mut A::Plan) -> Self {
+        #[cfg(feature = "sigv4")]
+        return Self {
+            chunks: authorizer.chunk_signer(plan),
+        };
+        #[cfg(not(feature = "sigv4"))]
+        {
+            let _ = (authorizer, plan);
+            Self {}
+        }
     }
 }
 

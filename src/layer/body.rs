@@ -9,7 +9,7 @@ use http_body::Body;
 use super::auth_body::{AuthBody, Buffered, Prepared};
 use super::collect::{BufferFuture, Hashing};
 use super::guard::has_header;
-use super::{Applied, Need};
+use super::{Need, Sealing};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
@@ -56,7 +56,7 @@ pub trait PreparePayload<B>: sealed::Sealed {
     fn replay(&self, spare: Self::Spare) -> Option<Self::Prepared>;
 
     /// The body to send.
-    fn seal(&self, prepared: Self::Prepared, applied: Applied) -> Self::Body;
+    fn seal(&self, prepared: Self::Prepared, sealing: Sealing) -> Self::Body;
 
     /// The body of a request that is left alone.
     fn bypass(&self, body: B) -> Self::Body;
@@ -117,7 +117,7 @@ impl<B> PreparePayload<B> for Passthrough {
         match spare {}
     }
 
-    fn seal(&self, prepared: B, _applied: Applied) -> B {
+    fn seal(&self, prepared: B, _sealing: Sealing) -> B {
         prepared
     }
 
@@ -158,7 +158,7 @@ impl<B: Clone> PreparePayload<B> for CloneBody {
         Some(spare)
     }
 
-    fn seal(&self, prepared: B, _applied: Applied) -> B {
+    fn seal(&self, prepared: B, _sealing: Sealing) -> B {
         prepared
     }
 
@@ -344,7 +344,7 @@ where
     }
 
     #[inline]
-    fn seal(&self, prepared: Prepared<B>, _applied: Applied) -> AuthBody<B> {
+    fn seal(&self, prepared: Prepared<B>, _sealing: Sealing) -> AuthBody<B> {
         prepared.into()
     }
 

@@ -18,7 +18,7 @@ use self::uncut::Kind;
 pub use self::uncut::{Uncut, WholeFuture};
 use super::auth_body::Buffered;
 use super::body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step, unread};
-use super::{Applied, Need, ReplayBody};
+use super::{Need, ReplayBody, Sealing};
 use crate::checksum::Checksum;
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
@@ -263,12 +263,12 @@ where
         Some(again.into())
     }
 
-    fn seal(&self, prepared: Uncut<P::Prepared>, mut applied: Applied) -> ChunkedBody<P::Body> {
-        let signer = applied.chunks.take();
+    fn seal(&self, prepared: Uncut<P::Prepared>, mut sealing: Sealing) -> ChunkedBody<P::Body> {
+        let signer = sealing.chunks.take();
         match prepared.0 {
-            Kind::Stream(body) => ChunkedBody::plain(self.kept.seal(body, applied)),
+            Kind::Stream(body) => ChunkedBody::plain(self.kept.seal(body, sealing)),
             Kind::Cut(body, framing) => {
-                ChunkedBody::chunked(self.kept.seal(body, applied), framing, signer)
+                ChunkedBody::chunked(self.kept.seal(body, sealing), framing, signer)
             }
             Kind::Whole(body) => ChunkedBody::whole(body),
         }

@@ -26,7 +26,7 @@ use tower_service::Service;
 use super::body::{PreparePayload, Step};
 use super::hint::AuthHint;
 use super::inspect::{Inspect, Inspected};
-use super::{Authorizer, Need, Shared, Verdict};
+use super::{Applied, Authorizer, Need, Sealing, Shared, Verdict};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::observe;
 use crate::payload::PayloadHash;
@@ -187,11 +187,13 @@ where
             .apply(&mut plan, &credential, &hash, &mut head)
         {
             // Written out in one piece: parts that are put together first are moved once more.
-            Ok(applied) => Self {
+            Ok(Applied {}) => Self {
                 state: State::Calling {
                     future: service.call(Request::from_parts(
                         head,
-                        shared.payload.seal(prepared, applied),
+                        shared
+                            .payload
+                            .seal(prepared, Sealing::of(&shared.authorizer, &mut plan)),
                     )),
                 },
                 exchange: Exchange {
@@ -379,11 +381,12 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
             let (spare, unsigned) = keep(&shared.payload, &prepared, &head);
             (self.body, self.head) = (spare.into(), unsigned);
         }
-        let applied = shared
+        let Applied {} = shared
             .authorizer
             .apply(plan, &credential, &self.hash, &mut head)?;
         self.credential = Some(credential);
-        let body = shared.payload.seal(prepared, applied);
+        let sealing = Sealing::of(&shared.authorizer, plan);
+        let body = shared.payload.seal(prepared, sealing);
         Ok(Request::from_parts(head, body))
     }
 
@@ -408,11 +411,12 @@ impl<A: Authorizer, Prepared, Spare> Exchange<A, Prepared, Spare> {
                 "the source has no other credential than the rejected one",
             ));
         }
-        let applied = shared
+        let Applied {} = shared
             .authorizer
             .apply(plan, &credential, &self.hash, head)?;
         self.credential = Some(credential);
-        Ok(shared.payload.seal(prepared, applied))
+        let sealing = Sealing::of(&shared.authorizer, plan);
+        Ok(shared.payload.seal(prepared, sealing))
     }
 
     /// Asks for a verdict, and for whatever sending the request again takes.

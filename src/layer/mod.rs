@@ -32,7 +32,7 @@ mod tests;
 pub use acquire::Acquire;
 pub use api_key::{ApiKey, ApiKeyLayer};
 pub use auth_body::{AuthBody, Buffered, Prepared};
-pub use authorizer::{Applied, Authorizer, Need, Verdict};
+pub use authorizer::{Applied, Authorizer, Need, Sealing, Verdict};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
 pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
 #[cfg(feature = "sigv4")]

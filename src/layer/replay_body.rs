@@ -13,7 +13,7 @@ use http_body::Body;
 pub use self::body::ReplayedBody;
 use self::upload::Upload;
 use super::body::{PreparePayload, Readied, Step, unread};
-use super::{Applied, Need};
+use super::{Need, Sealing};
 use crate::error::BoxError;
 
 /// Bodies stream, and what has gone by is kept up to a limit, so that a request can be sent twice if the server rejects
@@ -109,7 +109,7 @@ where
         }))
     }
 
-    fn seal(&self, prepared: Attempt<B>, _applied: Applied) -> ReplayedBody<B> {
+    fn seal(&self, prepared: Attempt<B>, _sealing: Sealing) -> ReplayedBody<B> {
         match prepared.0 {
             Which::Empty(body) => ReplayedBody::plain(body),
             Which::First(upload) => ReplayedBody::first(upload),

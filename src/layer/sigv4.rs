@@ -18,7 +18,7 @@ use crate::identity::CredentialsSource;
 use crate::origin::{Target, is_plain};
 use crate::payload::PayloadHash;
 use crate::query;
-use crate::sigv4::{Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
+use crate::sigv4::{ChunkSigner, Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
 
 mod layer;
 mod plain_uri;
@@ -67,6 +67,8 @@ pub struct SigV4Plan {
     attempt: Option<Attempt>,
     /// How far the server's clock seems to be off, for the next signature.
     guess: Cell<Option<Skew>>,
+    /// What signs the chunks of the body, until it is on its way.
+    chunks: Option<Box<ChunkSigner>>,
 }
 
 impl<C: CredentialsSource> Authorizer for SigV4<C> {
@@ -138,13 +140,16 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             None => None,
         };
         self.signer.sign(head, credentials, payload, time)?;
-        match payload.has_signed_chunks() {
-            false => Ok(Applied::default()),
-            true => {
-                let signer = self.signer.chunk_signer(head, credentials, time)?;
-                Ok(Applied::default().sign_chunks(signer))
-            }
+        if payload.has_signed_chunks() {
+            let signer = self.signer.chunk_signer(head, credentials, time)?;
+            plan.chunks = Some(Box::new(signer));
         }
+        Ok(Applied::default())
+    }
+
+    #[inline]
+    fn chunk_signer(&self, plan: &mut SigV4Plan) -> Option<Box<ChunkSigner>> {
+        plan.chunks.take()
     }
 
     fn judge(

@@ -20,7 +20,7 @@ use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guarded, Need, S
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
-use crate::sigv4::SigningCredentials;
+use crate::sigv4::{ChunkSigner, SigningCredentials};
 use crate::suggest;
 
 /// Names the API that a request is for, as a request extension: for a layer that serves several.
@@ -302,6 +302,15 @@ impl Authorizer for Selected {
                 scheme.apply(plan, credentials, payload, head)
             }
             _ => Err(mixed_up()),
+        }
+    }
+
+    #[cfg(feature = "sigv4")]
+    #[inline]
+    fn chunk_signer(&self, plan: &mut SelectedPlan) -> Option<Box<ChunkSigner>> {
+        match (self.scheme(plan), &mut plan.scheme) {
+            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan)) => scheme.chunk_signer(plan),
+            _ => None,
         }
     }
 

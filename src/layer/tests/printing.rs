@@ -57,7 +57,7 @@ fn prepared_bodies_print_no_content() {
     let (prepared, hash) = pending.now_or_never().expect("at once").expect("a body");
     let spare = PreparePayload::<http_body_util::Full<bytes::Bytes>>::keep(&buffer, &prepared);
     text += &format!("{prepared:?} {hash:?} {spare:?}");
-    text += &format!("{:?}", buffer.seal(prepared, Applied::default()));
+    text += &format!("{:?}", buffer.seal(prepared, Sealing::default()));
     assert!(!text.contains(SECRET), "{text}");
     let list = format!("{:?}", &SECRET.as_bytes()[..4]);
     assert!(!text.contains(list.trim_matches(['[', ']'])), "{text}");

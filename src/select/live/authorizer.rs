@@ -14,6 +14,8 @@ use crate::layer::{Applied, AuthHint, Authorizer, Guarded, Need, Setting, Verdic
 use crate::payload::PayloadHash;
 use crate::select::selected::{Selected, SelectedAcquire, SelectedCredential, SelectedPlan};
 use crate::select::which::Which;
+#[cfg(feature = "sigv4")]
+use crate::sigv4::ChunkSigner;
 
 /// The [`Authorizer`] of [`LiveAuthLayer`](crate::LiveAuthLayer).
 #[derive(Clone)]
@@ -73,6 +75,12 @@ impl Authorizer for Live {
     ) -> Result<Applied, AuthError> {
         plan.selected
             .apply(&mut plan.plan, credential, payload, head)
+    }
+
+    #[cfg(feature = "sigv4")]
+    #[inline]
+    fn chunk_signer(&self, plan: &mut LivePlan) -> Option<Box<ChunkSigner>> {
+        plan.selected.chunk_signer(&mut plan.plan)
     }
 
     fn judge(
