@@ -5,9 +5,15 @@
 pub(crate) fn hex(bytes: &[u8; 32]) -> [u8; 64] {
     let mut text = [0; 64];
     for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
+        *pair = self::pair(*byte);
     }
     text
+}
+
+/// The digits of a byte.
+#[inline]
+pub(crate) fn pair(byte: u8) -> [u8; 2] {
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 /// `value` is below 16.

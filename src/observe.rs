@@ -73,6 +73,17 @@ pub(crate) fn skewed(seconds: i64) {
     metrics::gauge!("tower_client_auth_clock_skew_seconds").set(seconds as f64);
 }
 
+/// A presigned URL ends sooner than it was asked to.
+#[cfg(feature = "sigv4")]
+pub(crate) fn shortened(expires_in: std::time::Duration, asked: u32) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        seconds = expires_in.as_secs(),
+        asked,
+        "a presigned URL ends with the credentials that signed it, sooner than it was asked to"
+    );
+}
+
 /// A request was refused, and there is an idea why.
 pub(crate) fn hinted(hint: &AuthHint, status: http::StatusCode) {
     #[cfg(feature = "tracing")]

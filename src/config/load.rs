@@ -230,6 +230,16 @@ fn check(name: &str, api: &ApiConfig) -> Result<(), Problem> {
             "its region is no name of one: expected letters, digits and hyphens, such as `eu-west-1`",
         ));
     }
+    let is_set = |regions: &str| {
+        let mut regions = regions.split(',');
+        regions.all(|region| is_name(&region.trim().replace('*', "x")))
+    };
+    if !api.region_set.as_deref().is_none_or(is_set) {
+        return Err(Problem::new(
+            "its region set is none: expected names of regions with commas between them, such as \
+             `us-east-1,eu-*`, or `*` for every region",
+        ));
+    }
     if api.endpoint.is_plain_text() && !api.allow_plain_http {
         return Err(Problem::new(
             "the endpoint is plain http, where anybody on the way could read the credential: use https, or \

@@ -18,24 +18,25 @@ use crate::identity::CredentialsSource;
 use crate::origin::{Target, is_plain};
 use crate::payload::PayloadHash;
 use crate::query;
-use crate::sigv4::{ChunkSigner, Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
+use crate::sigv4::presigned::{
+    SECURITY_TOKEN, is_of_presignature, is_presigned, with_one_presignature, without_presignature,
+};
+use crate::sigv4::{ChunkSigner, Presigning, Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
 
 mod layer;
 mod plain_uri;
-mod presigned;
 
 pub use layer::{SigV4Layer, Signs};
 
 use self::plain_uri::{align_host_header, check_encrypted, with_plain_authority};
-use self::presigned::{
-    SECURITY_TOKEN, is_of_presignature, is_presigned, with_one_presignature, without_presignature,
-};
 
 /// The [`Authorizer`] of [`SigV4Layer`].
 pub struct SigV4<C> {
     source: Arc<C>,
     signer: Signer,
     payload: PayloadMode,
+    /// If the signature goes into the query.
+    presigning: Option<Arc<Presigning>>,
     guard: Guard,
     clock: Clock,
     skews: Skews,
@@ -139,6 +140,11 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             }
             None => None,
         };
+        if let Some(presigning) = &self.presigning {
+            self.signer
+                .presign_quietly(head, credentials, payload, time, presigning)?;
+            return Ok(Applied::default());
+        }
         self.signer.sign(head, credentials, payload, time)?;
         if payload.has_signed_chunks() {
             let signer = self.signer.chunk_signer(head, credentials, time)?;
@@ -284,7 +290,8 @@ impl<C> SigV4<C> {
     /// What a signature of the payload needs of it.
     #[inline]
     fn need(&self) -> Need {
-        match self.signer.takes_chunks() {
+        // The signatures of chunks cover that of the head, in its header.
+        match self.signer.takes_chunks() && self.presigning.is_none() {
             true => Need::Chunks,
             false => Need::Payload,
         }
@@ -418,6 +425,7 @@ impl<C> Clone for SigV4<C> {
             source: Arc::clone(&self.source),
             signer: self.signer.clone(),
             payload: self.payload,
+            presigning: self.presigning.clone(),
             guard: self.guard.clone(),
             clock: self.clock.clone(),
             skews: self.skews.clone(),
@@ -431,6 +439,7 @@ impl<C> fmt::Debug for SigV4<C> {
         f.debug_struct("SigV4")
             .field("signer", &self.signer)
             .field("payload", &self.payload)
+            .field("presigning", &self.presigning)
             .field("guard", &self.guard)
             .finish_non_exhaustive()
     }

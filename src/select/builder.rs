@@ -14,6 +14,8 @@ use crate::identity::{TokenKind, TokenSource, TokenStyle};
 use crate::layer::{ApiKeyLayer, BearerTokenLayer, Guard, Scope};
 use crate::mode::AuthorizationMode;
 use crate::secret::Secret;
+#[cfg(feature = "sigv4")]
+use crate::sigv4::SigningScope;
 use crate::suggest;
 
 /// What the configuration does not hold.
@@ -252,17 +254,34 @@ impl<'a> Builder<'a> {
                  pool with `AuthSelector::session` (feature `cognito`)",
             )
         })?;
-        let region = self.config.region.as_deref().ok_or_else(|| {
-            self.missing(
-                "mode `AWS_IAM`, and the configuration does not say in which region it is: add its \
-                 region",
-            )
-        })?;
-        let service = self.config.signing_name();
-        let layer = crate::layer::SigV4Layer::new(region, service, credentials.clone())
+        let layer = crate::layer::SigV4Layer::for_scope(self.signing_scope()?, credentials.clone())
             .and_then(|layer| layer.scope(self.scope.clone()))
             .map_err(|error| self.wrong(&error))?;
         Ok(Scheme::Iam(layer.into_authorizer()))
+    }
+
+    #[cfg(feature = "sigv4")]
+    fn signing_scope(&self) -> Result<SigningScope, AuthError> {
+        let service = self.config.signing_name();
+        let scope = match (&self.config.region_set, &self.config.region) {
+            #[cfg(feature = "sigv4a")]
+            (Some(regions), _) => SigningScope::v4a(regions, service),
+            #[cfg(not(feature = "sigv4a"))]
+            (Some(_), _) => {
+                return Err(self.missing(
+                    "a region set, and this program was built without SigV4a: enable the feature `sigv4a` of \
+                     `tower-client-auth`",
+                ));
+            }
+            (None, Some(region)) => SigningScope::new(region, service),
+            (None, None) => {
+                return Err(self.missing(
+                    "mode `AWS_IAM`, and the configuration does not say in which region it is: add its \
+                     region",
+                ));
+            }
+        };
+        scope.map_err(|error| self.wrong(&error))
     }
 
     #[cfg(not(feature = "sigv4"))]

@@ -50,18 +50,22 @@ const TRAILER: &str = "AWS4-HMAC-SHA256-TRAILER";
 #[derive(Clone)]
 pub struct ChunkSigner {
     stamp: Arc<Stamp>,
+    secret: Hmac<Sha256>,
     /// What the strings to sign of all chunks begin with.
     beginning: Hmac<Sha256>,
     previous: [u8; 64],
 }
 
 impl ChunkSigner {
-    pub(super) fn new(stamp: Arc<Stamp>, seed: [u8; 64]) -> Self {
-        Self {
-            beginning: stamp.begin(CHUNK),
+    /// `None` where the stamp is one of SigV4a.
+    pub(super) fn new(stamp: Arc<Stamp>, seed: [u8; 64]) -> Option<Self> {
+        let secret = stamp.hmac()?.clone();
+        Some(Self {
+            beginning: stamp.begin(&secret, CHUNK),
             stamp,
+            secret,
             previous: seed,
-        }
+        })
     }
 
     /// The signature of the next chunk, given its data; the last chunk has none.
@@ -87,7 +91,7 @@ impl ChunkSigner {
     }
 
     pub(crate) fn canonical_trailers(&mut self, canonical: &[u8]) -> [u8; 64] {
-        let mut mac = self.stamp.begin(TRAILER);
+        let mut mac = self.stamp.begin(&self.secret, TRAILER);
         mac.update(&self.previous);
         mac.update(b"\n");
         self.finish(mac, &Sha256::digest(canonical).into())

@@ -1,9 +1,10 @@
 //! AWS credentials, readied once for many signatures.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 #[cfg(feature = "cache")]
 use std::time::Duration;
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use http::HeaderValue;
@@ -12,7 +13,8 @@ use super::key::{SigningKeys, Stamp};
 use super::options::SigningScope;
 use crate::clock::{Deadline, Moment};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::secret::{check_visible, sensitive_header};
+use crate::query;
+use crate::secret::{Secret, check_visible, sensitive_header};
 use crate::standing::Standing;
 
 /// One generation of AWS credentials, checked and readied for many signatures.
@@ -40,6 +42,8 @@ struct Inner {
     credentials: Credentials,
     keys: SigningKeys,
     security_token: Option<HeaderValue>,
+    /// The same for a query, once it is asked for.
+    encoded_token: OnceLock<Secret>,
     standing: Option<Standing>,
 }
 
@@ -81,6 +85,7 @@ impl SigningCredentials {
                 credentials,
                 keys: SigningKeys::new(),
                 security_token,
+                encoded_token: OnceLock::new(),
                 standing: None,
             }),
             deadline: None,
@@ -142,6 +147,19 @@ impl SigningCredentials {
 
     pub(super) fn security_token(&self) -> Option<&HeaderValue> {
         self.inner.security_token.as_ref()
+    }
+
+    /// The session token as it stands in a query.
+    pub(super) fn encoded_token(&self) -> Option<&[u8]> {
+        let token = self.inner.credentials.session_token()?;
+        let encoded = || Secret::new(query::encode(token));
+        let encoded = self.inner.encoded_token.get_or_init(encoded);
+        Some(encoded.expose().as_bytes())
+    }
+
+    /// When they end, as they say themselves.
+    pub(super) fn expiry(&self) -> Option<SystemTime> {
+        self.inner.credentials.expiry()
     }
 
     /// Fixes the end of these credentials, which were asked for at `start`, on both clocks. If they

@@ -5,6 +5,8 @@
 //! never meets an old key, and they are wiped when the credentials go.
 
 use std::sync::Arc;
+#[cfg(feature = "sigv4a")]
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -15,33 +17,55 @@ use sha2::Sha256;
 
 use super::date::{DateTime, SECONDS_PER_DAY};
 use super::options::SigningScope;
+use super::scratch::Text;
+#[cfg(feature = "sigv4a")]
+use super::v4a::EcdsaKey;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::hex::hex;
+use crate::query;
 
 /// The signing keys of one generation of credentials. Reading takes no lock.
 pub(super) struct SigningKeys {
     /// The latest first.
     recent: ArcSwap<Vec<Arc<Stamp>>>,
+    /// SigV4a has one key for all days, regions and services.
+    #[cfg(feature = "sigv4a")]
+    ecdsa: OnceLock<Arc<EcdsaKey>>,
 }
 
 /// What the signatures of one second, region and service have in common.
 pub(super) struct Stamp {
     second: u64,
     key: Arc<SigningKey>,
-    /// HMAC with the signing key of all that comes before the hash of the canonical request: the
-    /// string to sign differs in nothing else.
-    mac: Hmac<Sha256>,
+    beginning: Beginning,
     pub(super) date_time: DateTime,
     pub(super) date_header: HeaderValue,
     /// The value of `authorization` as far as the list of signed headers.
     pub(super) authorization: String,
+    /// The value of `X-Amz-Credential`, encoded.
+    pub(super) credential: String,
+}
+
+/// What comes before the hash of the canonical request: the strings to sign of one second differ in nothing
+/// else.
+enum Beginning {
+    /// Gone through HMAC with the signing key.
+    Hmac(Hmac<Sha256>),
+    #[cfg(feature = "sigv4a")]
+    Ecdsa(Vec<u8>, Arc<EcdsaKey>),
 }
 
 struct SigningKey {
     day: u64,
     scope: SigningScope,
+    secret: Secret,
+}
+
+enum Secret {
     /// Wiped when it is dropped, as are its clones: a feature of `hmac`.
-    mac: Hmac<Sha256>,
+    Hmac(Hmac<Sha256>),
+    #[cfg(feature = "sigv4a")]
+    Ecdsa(Arc<EcdsaKey>),
 }
 
 /// How many stamps are kept. A program signs for a few services in a few regions, around midnight
@@ -53,11 +77,15 @@ const KEPT: usize = 32;
 const KEPT_OF_A_KEY: usize = 2;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+#[cfg(feature = "sigv4a")]
+const ALGORITHM_V4A: &str = "AWS4-ECDSA-P256-SHA256";
 
 impl SigningKeys {
     pub(super) fn new() -> Self {
         Self {
             recent: ArcSwap::default(),
+            #[cfg(feature = "sigv4a")]
+            ecdsa: OnceLock::new(),
         }
     }
 
@@ -91,7 +119,7 @@ impl SigningKeys {
         // Before a key is derived, which panics for a time that cannot be written.
         let date_time = DateTime::new(second)?;
         let day = second / SECONDS_PER_DAY;
-        let is_known = |stamp: &&Arc<Stamp>| stamp.key.day == day && stamp.key.scope == *scope;
+        let is_known = |stamp: &&Arc<Stamp>| stamp.key.day == day && stamp.key.scope.is(scope);
         let known = self
             .recent
             .load()
@@ -100,7 +128,11 @@ impl SigningKeys {
             .map(|stamp| Arc::clone(&stamp.key));
         let key = match known {
             Some(key) => key,
-            None => Arc::new(SigningKey::derive(secret, day, scope)?),
+            None => Arc::new(SigningKey {
+                day,
+                scope: scope.clone(),
+                secret: self.secret((access_key_id, secret), day, scope)?,
+            }),
         };
         let stamp = Arc::new(Stamp::new(access_key_id, second, date_time, key)?);
         self.recent.rcu(|recent| {
@@ -118,6 +150,25 @@ impl SigningKeys {
         });
         Ok(stamp)
     }
+
+    fn secret(
+        &self,
+        (access_key_id, secret): (&str, &str),
+        day: u64,
+        scope: &SigningScope,
+    ) -> Result<Secret, AuthError> {
+        #[cfg(feature = "sigv4a")]
+        if scope.regions().is_some() {
+            if let Some(key) = self.ecdsa.get() {
+                return Ok(Secret::Ecdsa(Arc::clone(key)));
+            }
+            // Two threads may derive it at once, and then both use that of one of them.
+            let key = Arc::new(EcdsaKey::derive(access_key_id, secret)?);
+            return Ok(Secret::Ecdsa(Arc::clone(self.ecdsa.get_or_init(|| key))));
+        }
+        let _ = access_key_id;
+        Secret::derive(secret, day, scope)
+    }
 }
 
 impl Stamp {
@@ -128,34 +179,68 @@ impl Stamp {
         key: Arc<SigningKey>,
     ) -> Result<Self, AuthError> {
         let scope = format!("{}/{}/aws4_request", date_time.date(), key.scope);
-        let mac = key.begin(ALGORITHM, &date_time);
+        let algorithm = key.secret.algorithm();
+        let beginning = match &key.secret {
+            Secret::Hmac(secret) => {
+                Beginning::Hmac(begin(secret, algorithm, &date_time, &key.scope))
+            }
+            #[cfg(feature = "sigv4a")]
+            Secret::Ecdsa(secret) => Beginning::Ecdsa(
+                beginning(algorithm, &date_time, &key.scope).into_bytes(),
+                Arc::clone(secret),
+            ),
+        };
         let date_header = HeaderValue::from_str(date_time.as_str());
+        let credential = format!("{access_key_id}/{scope}");
         Ok(Self {
             second,
-            mac,
+            beginning,
             date_header: date_header.map_err(|_| AuthError::unwritable_signature())?,
-            authorization: format!(
-                "{ALGORITHM} Credential={access_key_id}/{scope}, SignedHeaders="
-            ),
+            authorization: format!("{algorithm} Credential={credential}, SignedHeaders="),
+            credential: query::encode(&credential),
             date_time,
             key,
         })
     }
 
-    /// HMAC of the beginning of a string to sign, for what follows the head in a body.
-    pub(super) fn begin(&self, algorithm: &str) -> Hmac<Sha256> {
-        self.key.begin(algorithm, &self.date_time)
+    /// As it is named in the query.
+    pub(super) fn algorithm(&self) -> &'static str {
+        self.key.secret.algorithm()
     }
 
-    /// The signature, given the hash of the canonical request.
-    pub(super) fn sign(&self, hash: &[u8; 64]) -> [u8; 64] {
-        let mut mac = self.mac.clone();
-        mac.update(hash);
-        hex(&mac.finalize().into_bytes().into())
+    /// The signing key, unless it is one of SigV4a.
+    pub(super) fn hmac(&self) -> Option<&Hmac<Sha256>> {
+        match &self.key.secret {
+            Secret::Hmac(secret) => Some(secret),
+            #[cfg(feature = "sigv4a")]
+            Secret::Ecdsa(_) => None,
+        }
+    }
+
+    /// HMAC of the beginning of a string to sign, for what follows the head in a body.
+    pub(super) fn begin(&self, secret: &Hmac<Sha256>, algorithm: &str) -> Hmac<Sha256> {
+        begin(secret, algorithm, &self.date_time, &self.key.scope)
+    }
+
+    /// Writes the signature, given the hash of the canonical request.
+    #[inline(always)]
+    pub(super) fn sign(&self, hash: &[u8; 64], text: &mut Text<'_>) -> Result<(), AuthError> {
+        match &self.beginning {
+            Beginning::Hmac(mac) => {
+                let mut mac = mac.clone();
+                mac.update(hash);
+                text.extend(&hex(&mac.finalize().into_bytes().into()));
+                Ok(())
+            }
+            #[cfg(feature = "sigv4a")]
+            Beginning::Ecdsa(beginning, key) => {
+                key.sign(&[beginning, hash.as_slice()].concat(), text)
+            }
+        }
     }
 }
 
-impl SigningKey {
+impl Secret {
     fn derive(secret: &str, day: u64, scope: &SigningScope) -> Result<Self, AuthError> {
         let midnight = Duration::from_secs(day * SECONDS_PER_DAY);
         let midnight = SystemTime::UNIX_EPOCH + midnight;
@@ -163,24 +248,37 @@ impl SigningKey {
         let mac = Hmac::new_from_slice(key.as_ref()).map_err(|_| {
             AuthError::new(AuthErrorKind::Request, "the signing key has an odd length")
         })?;
-        Ok(Self {
-            day,
-            scope: scope.clone(),
-            mac,
-        })
+        Ok(Self::Hmac(mac))
     }
 
-    /// HMAC of a string to sign as far as its credential scope.
-    fn begin(&self, algorithm: &str, time: &DateTime) -> Hmac<Sha256> {
-        let (date, scope) = (time.date(), &self.scope);
-        let text = format!(
-            "{algorithm}\n{}\n{date}/{scope}/aws4_request\n",
-            time.as_str()
-        );
-        let mut mac = self.mac.clone();
-        mac.update(text.as_bytes());
-        mac
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Hmac(_) => ALGORITHM,
+            #[cfg(feature = "sigv4a")]
+            Self::Ecdsa(_) => ALGORITHM_V4A,
+        }
     }
+}
+
+/// A string to sign as far as its credential scope.
+fn beginning(algorithm: &str, time: &DateTime, scope: &SigningScope) -> String {
+    let date = time.date();
+    format!(
+        "{algorithm}\n{}\n{date}/{scope}/aws4_request\n",
+        time.as_str()
+    )
+}
+
+/// HMAC of it.
+fn begin(
+    secret: &Hmac<Sha256>,
+    algorithm: &str,
+    time: &DateTime,
+    scope: &SigningScope,
+) -> Hmac<Sha256> {
+    let mut mac = secret.clone();
+    mac.update(beginning(algorithm, time, scope).as_bytes());
+    mac
 }
 
 #[cfg(test)]

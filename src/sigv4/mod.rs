@@ -121,13 +121,18 @@ mod date;
 mod explain;
 mod key;
 mod options;
+mod presign;
+pub(crate) mod presigned;
 mod scratch;
 mod signer;
+#[cfg(feature = "sigv4a")]
+mod v4a;
 
 pub use chunk::ChunkSigner;
 pub use credentials::SigningCredentials;
 pub use explain::Explanation;
 pub use options::{PathEncoding, SigningOptions, SigningScope};
+pub use presign::{Presigned, Presigning};
 pub use signer::Signer;
 
 pub(crate) use signer::X_AMZ_SECURITY_TOKEN;

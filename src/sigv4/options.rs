@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use crate::error::{AuthError, AuthErrorKind};
+#[cfg(feature = "sigv4a")]
+use crate::query;
 
-/// Region and service: the *credential scope* of a signature, less its date.
+/// Region and service: the *credential scope* of a signature, less its date. Of SigV4a, a service and the
+/// regions that the signature is good for.
 ///
 /// ```
 /// use tower_client_auth::sigv4::SigningScope;
@@ -19,9 +22,25 @@ use crate::error::{AuthError, AuthErrorKind};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SigningScope {
-    /// `eu-west-1/execute-api`: in one piece, because every signature looks for its key by it.
+    /// `eu-west-1/execute-api`: in one piece, because every signature looks for its key by it. Of SigV4a,
+    /// `execute-api`.
     text: Arc<str>,
-    region: usize,
+    /// Where the service begins.
+    service: usize,
+    regions: Option<Arc<RegionSet>>,
+}
+
+/// The regions of a SigV4a signature, as they are sent.
+#[derive(PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(feature = "sigv4a"),
+    allow(dead_code, reason = "there are none then")
+)]
+pub(super) struct RegionSet {
+    pub(super) text: Box<str>,
+    pub(super) header: HeaderValue,
+    /// For a query.
+    pub(super) encoded: Box<str>,
 }
 
 impl SigningScope {
@@ -37,31 +56,81 @@ impl SigningScope {
             "region",
             "the one the API is deployed in, such as `eu-west-1`",
         )?;
-        check(
-            service,
-            "service",
-            "its signing name, such as `execute-api` for API Gateway",
-        )?;
+        check_service(service)?;
         Ok(Self {
             text: format!("{region}/{service}").into(),
-            region: region.len(),
+            service: region.len() + 1,
+            regions: None,
         })
     }
 
-    /// The region.
+    /// The scope of SigV4a, whose signatures are good for several regions: S3's Multi-Region Access Points
+    /// and EventBridge's global endpoints take no others.
+    ///
+    /// `regions` are separated by commas, and a `*` in them stands for any text: `*` is every region, and
+    /// `us-east-1,eu-*` are the first and all in Europe.
+    ///
+    /// ```
+    /// use tower_client_auth::sigv4::SigningScope;
+    ///
+    /// let scope = SigningScope::v4a("us-east-1, eu-*", "s3")?;
+    /// assert_eq!(scope.region(), "us-east-1,eu-*");
+    /// assert_eq!(scope.to_string(), "s3");
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Configuration`] if the service or a region is empty, or has a character that names
+    /// of these cannot have.
+    #[cfg(feature = "sigv4a")]
+    pub fn v4a(regions: &str, service: &str) -> Result<Self, AuthError> {
+        check_service(service)?;
+        let regions: Vec<&str> = regions.split(',').map(str::trim).collect();
+        for region in &regions {
+            check(
+                &region.replace('*', "x"),
+                "region set",
+                "regions with commas between them, such as `us-east-1,eu-*`, or `*` for all",
+            )?;
+        }
+        let text = regions.join(",");
+        let unwritable = |_| AuthError::unwritable_signature();
+        Ok(Self {
+            text: service.into(),
+            service: 0,
+            regions: Some(Arc::new(RegionSet {
+                header: HeaderValue::from_str(&text).map_err(unwritable)?,
+                encoded: query::encode(&text).into(),
+                text: text.into(),
+            })),
+        })
+    }
+
+    /// The region; of SigV4a, the region set.
     pub fn region(&self) -> &str {
-        &self.text[..self.region]
+        match &self.regions {
+            Some(regions) => &regions.text,
+            None => &self.text[..self.service.saturating_sub(1)],
+        }
     }
 
     /// The service's signing name.
     pub fn service(&self) -> &str {
-        &self.text[self.region + 1..]
+        &self.text[self.service..]
     }
 
-    /// As `==`, and faster for clones.
+    /// The region set, of SigV4a.
+    #[inline]
+    pub(super) fn regions(&self) -> Option<&RegionSet> {
+        self.regions.as_deref()
+    }
+
+    /// Whether both have the same credential scope: for clones sooner than by comparing. That of SigV4a has
+    /// no regions in it.
     #[inline]
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.text, &other.text) || self == other
+        Arc::ptr_eq(&self.text, &other.text) || self.text == other.text
     }
 }
 
@@ -74,10 +143,19 @@ impl fmt::Debug for SigningScope {
     }
 }
 
+/// The credential scope less its date.
 impl fmt::Display for SigningScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+fn check_service(service: &str) -> Result<(), AuthError> {
+    check(
+        service,
+        "service",
+        "its signing name, such as `execute-api` for API Gateway",
+    )
 }
 
 fn check(text: &str, what: &str, hint: &str) -> Result<(), AuthError> {
@@ -118,6 +196,7 @@ pub struct SigningOptions {
     pub(crate) sign_payload: bool,
     pub(crate) send_payload_hash: bool,
     pub(crate) chunks: bool,
+    pub(crate) append_token: bool,
     pub(crate) unsigned: Vec<HeaderName>,
 }
 
@@ -131,6 +210,7 @@ impl Default for SigningOptions {
             sign_payload: true,
             send_payload_hash: false,
             chunks: false,
+            append_token: false,
             unsigned: Vec::new(),
         }
     }
@@ -151,7 +231,7 @@ impl SigningOptions {
     /// | `vpc-lattice-svcs` | twice | yes | yes, `UNSIGNED-PAYLOAD`: signed payloads are not supported | [VPC Lattice][vl] |
     /// | `bedrock` | twice, so that the `%3A` of a model id is signed as `%253A` | yes | no | [Bedrock][be] |
     /// | `neptune-db` | twice | yes | no; the port, 8182, is part of the signed host | [Neptune][ne] |
-    /// | `iot`; `iotdata` or `iotdevicegateway` for its data plane | twice | yes | no | [IoT][io], [its data][id] |
+    /// | `iot`; `iotdata` or `iotdevicegateway` for its data plane | twice | yes | no; `iotdevicegateway`, the one for websockets, does not have the session token of a presigned URL signed | [IoT][io], [its data][id], [websockets][iw] |
     /// | `aps` | twice | yes | no | [Prometheus][pr] |
     /// | `dynamodb` | twice | yes | no | [DynamoDB][dy] |
     /// | `secretsmanager` | twice | yes | no | [Secrets Manager][sm] |
@@ -182,6 +262,7 @@ impl SigningOptions {
     /// [ne]: https://docs.aws.amazon.com/neptune/latest/userguide/iam-auth-connecting.html
     /// [io]: https://docs.aws.amazon.com/iot/latest/developerguide/iam-users-groups-roles.html
     /// [id]: https://docs.aws.amazon.com/cli/latest/reference/iot-data/
+    /// [iw]: https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
     /// [pr]: https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-compatible-APIs.html
     /// [dy]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
     /// [sm]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonParameters.html
@@ -199,6 +280,7 @@ impl SigningOptions {
                 .chunks(true),
             "aoss" | "appsync" => usual.send_payload_hash(true),
             "vpc-lattice-svcs" => usual.sign_payload(false),
+            "iotdevicegateway" => usual.append_session_token(true),
             _ => usual,
         }
     }
@@ -243,6 +325,14 @@ impl SigningOptions {
         self
     }
 
+    /// Whether a presigned URL has its session token behind the signature, which then does not cover it.
+    /// AWS IoT's websockets demand that; everybody else has it signed. Tokens in headers are always signed.
+    #[must_use]
+    pub fn append_session_token(mut self, append: bool) -> Self {
+        self.append_token = append;
+        self
+    }
+
     /// Leaves one more header unsigned, because something on the way changes it.
     #[must_use]
     pub fn unsigned_header(mut self, name: HeaderName) -> Self {
@@ -265,7 +355,6 @@ mod tests {
             "execute-api",
             "iot",
             "iotdata",
-            "iotdevicegateway",
             "lambda",
             "neptune-db",
             "secretsmanager",
@@ -295,6 +384,8 @@ mod tests {
             assert!(options.chunks, "{service}");
         }
         let lattice = SigningOptions::for_service("vpc-lattice-svcs");
-        assert_eq!(lattice, usual.sign_payload(false));
+        assert_eq!(lattice, usual.clone().sign_payload(false));
+        let websockets = SigningOptions::for_service("iotdevicegateway");
+        assert_eq!(websockets, usual.append_session_token(true));
     }
 }

@@ -21,18 +21,21 @@ use crate::payload::{EMPTY_SHA256_HEX, MARKERS, PayloadHash, UNSIGNED_PAYLOAD};
 const DATE: &str = "x-amz-date";
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
+const REGION_SET: &str = "x-amz-region-set";
 
 const X_AMZ_DATE: HeaderName = HeaderName::from_static(DATE);
 pub(crate) const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static(SECURITY_TOKEN);
 const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static(CONTENT_SHA256);
+const X_AMZ_REGION_SET: HeaderName = HeaderName::from_static(REGION_SET);
 
 /// What a signature consists of on the wire. Any of them on an unsigned request is a leftover, and
 /// is replaced or removed.
-const OWN_HEADERS: [HeaderName; 4] = [
+pub(super) const OWN_HEADERS: [HeaderName; 5] = [
     header::AUTHORIZATION,
     X_AMZ_DATE,
     X_AMZ_SECURITY_TOKEN,
     X_AMZ_CONTENT_SHA256,
+    X_AMZ_REGION_SET,
 ];
 
 /// Signs requests for one service in one region. See the [module documentation](super).
@@ -57,7 +60,13 @@ impl Signer {
         Self { scope, options }
     }
 
-    /// Region and service.
+    /// The same for another scope.
+    #[cfg(feature = "sigv4a")]
+    pub(crate) fn for_scope(&self, scope: SigningScope) -> Self {
+        Self::new(scope, self.options.clone())
+    }
+
+    /// Region and service; of SigV4a, the region set and the service.
     pub fn scope(&self) -> &SigningScope {
         &self.scope
     }
@@ -65,8 +74,8 @@ impl Signer {
     /// Signs `head` as of `time`, which must be within minutes of the server's.
     ///
     /// Sets `authorization` and `x-amz-date`, `x-amz-security-token` if the credentials have a
-    /// session token, and `x-amz-content-sha256` if the options say so or the payload is not signed;
-    /// removes whatever the request had of these. Everything else stays as it is. `authorization`
+    /// session token, `x-amz-content-sha256` if the options say so or the payload is not signed, and
+    /// `x-amz-region-set` if it is a signature of SigV4a; removes whatever the request had of these. Everything else stays as it is. `authorization`
     /// and `x-amz-security-token` are marked sensitive.
     ///
     /// Over HTTP/2 clients send the URI's authority as it stands: leave userinfo and the scheme's own port
@@ -112,6 +121,11 @@ impl Signer {
                 .try_insert(X_AMZ_CONTENT_SHA256, hash)
                 .map_err(too_many)?;
         }
+        if let Some(regions) = self.scope.regions() {
+            headers
+                .try_insert(X_AMZ_REGION_SET, regions.header.clone())
+                .map_err(too_many)?;
+        }
         headers
             .try_insert(header::AUTHORIZATION, signature.authorization)
             .map_err(too_many)?;
@@ -140,16 +154,15 @@ impl Signer {
             value(X_AMZ_CONTENT_SHA256).is_some_and(|marker| marker.starts_with(SIGNED_CHUNKS));
         credentials.with_stamp(second_of(time)?, &self.scope, |stamp| {
             let date = Some(stamp.date_time.as_str().as_bytes());
-            match seed {
-                Some(seed) if is_for_chunks && value(X_AMZ_DATE) == date => {
-                    Ok(ChunkSigner::new(Arc::clone(stamp), *seed))
-                }
-                _ => Err(AuthError::new(
+            let seed = seed.filter(|_| is_for_chunks && value(X_AMZ_DATE) == date);
+            let signer = seed.and_then(|seed| ChunkSigner::new(Arc::clone(stamp), *seed));
+            signer.ok_or_else(|| {
+                AuthError::new(
                     AuthErrorKind::Request,
-                    "the head has not been signed for chunks at this time: sign it with \
-                     `PayloadHash::Streaming` first",
-                )),
-            }
+                    "the head has not been signed for chunks at this time, and with SigV4a it cannot be: sign \
+                     it with `PayloadHash::Streaming` and SigV4 first",
+                )
+            })
         })
     }
 
@@ -158,13 +171,31 @@ impl Signer {
         self.options.sign_payload
     }
 
-    /// Whether the service takes bodies in chunks.
+    /// Whether the service takes bodies in chunks that are signed as this signs.
     pub(crate) fn takes_chunks(&self) -> bool {
-        self.options.chunks
+        self.options.chunks && self.scope.regions().is_none()
     }
 
     pub(super) fn options(&self) -> &SigningOptions {
         &self.options
+    }
+
+    /// A payload as it is signed: the digits of its hash, or what stands for them.
+    #[inline]
+    pub(super) fn payload_text<'a>(
+        &self,
+        payload: &PayloadHash,
+        digits: &'a mut [u8; DIGITS],
+    ) -> &'a [u8] {
+        match payload {
+            _ if !self.options.sign_payload => UNSIGNED_PAYLOAD.as_bytes(),
+            &PayloadHash::EMPTY => EMPTY_SHA256_HEX.as_bytes(),
+            PayloadHash::Sha256(hash) => {
+                *digits = hex(hash);
+                digits
+            }
+            other => other.marker().unwrap_or_default().as_bytes(),
+        }
     }
 
     fn signature(
@@ -174,23 +205,18 @@ impl Signer {
         token: Option<&HeaderValue>,
         payload: &PayloadHash,
     ) -> Result<Signature, AuthError> {
-        let hashed;
-        let payload: &[u8] = match payload {
-            _ if !self.options.sign_payload => UNSIGNED_PAYLOAD.as_bytes(),
-            &PayloadHash::EMPTY => EMPTY_SHA256_HEX.as_bytes(),
-            PayloadHash::Sha256(hash) => {
-                hashed = hex(hash);
-                &hashed
-            }
-            other => other.marker().unwrap_or_default().as_bytes(),
-        };
+        let mut digits = [0; DIGITS];
+        let payload = self.payload_text(payload, &mut digits);
         // A service that is not told expects the hash of the body.
         let sends_hash = self.options.send_payload_hash || payload.len() != DIGITS;
 
         let unsorted = Unsorted::new(&head.headers);
+        let regions = self.scope.regions();
         let brings = Brings {
             token: token.is_some(),
             hash: sends_hash,
+            regions: regions.is_some(),
+            in_query: false,
         };
         unsorted.arranged(&self.options.unsigned, brings, |arranged| {
             let headers = unsorted.as_slice();
@@ -199,6 +225,7 @@ impl Signer {
             let source = canonical::Source {
                 method: &head.method,
                 uri: &head.uri,
+                parameters: &[],
                 layout: &arranged.layout,
                 values: Values {
                     added: [
@@ -206,22 +233,27 @@ impl Signer {
                         stamp.date_time.as_str().as_bytes(),
                         token.map_or(b"", HeaderValue::as_bytes),
                         payload,
+                        regions.map_or(b"", |regions| regions.header.as_bytes()),
                     ],
                     request: headers,
                 },
                 payload,
             };
-            let room = source.room() + stamp.authorization.len() + SIGNATURE.len() + 2 * DIGITS;
+            let room = source.room()
+                + stamp.authorization.len()
+                + SIGNATURE.len()
+                + LONGEST_SIGNATURE
+                + DIGITS;
             let (mut authorization, payload_hash) = Scratch::new(room).write(|text| {
                 let list = source.write(text, &self.options);
-                let signature = stamp.sign(&hex(&Sha256::digest(text.written()).into()));
+                let hash = hex(&Sha256::digest(text.written()).into());
 
                 // Behind the canonical request, which has the list of headers in it.
                 let start = text.len();
                 text.extend(stamp.authorization.as_bytes());
                 text.repeat(list);
                 text.extend(SIGNATURE);
-                text.extend(&signature);
+                stamp.sign(&hash, text)?;
                 values(text, start, sends_hash.then_some(payload))
             })?;
             authorization.set_sensitive(true);
@@ -246,7 +278,10 @@ const SIGNATURE: &[u8] = b", Signature=";
 const MANY: usize = 6_000;
 
 /// How many digits a hash has.
-const DIGITS: usize = 64;
+pub(super) const DIGITS: usize = 64;
+
+/// How many digits a signature has at most: that of ECDSA, in DER.
+pub(super) const LONGEST_SIGNATURE: usize = 144;
 
 /// What two values that share an allocation may have together, in bytes: enough for a dozen signed
 /// headers with names of ordinary length.

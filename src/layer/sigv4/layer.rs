@@ -13,7 +13,7 @@ use crate::layer::scope::Scope;
 use crate::layer::{AuthorizeLayer, Guarded, HeadOnly};
 #[cfg(feature = "cache")]
 use crate::sigv4::SigningCredentials;
-use crate::sigv4::{Signer, SigningOptions, SigningScope};
+use crate::sigv4::{Presigning, Signer, SigningOptions, SigningScope};
 
 /// Signs every request with AWS Signature Version 4, for IAM-protected APIs.
 ///
@@ -95,12 +95,20 @@ impl<C: CredentialsSource> AuthorizeLayer<SigV4<C>, Buffer> {
     where
         S: IntoCredentialsSource<Source = C>,
     {
-        let scope = SigningScope::new(region, service)?;
+        Self::for_scope(SigningScope::new(region, service)?, credentials)
+    }
+
+    pub(crate) fn for_scope<S>(scope: SigningScope, credentials: S) -> Result<Self, AuthError>
+    where
+        S: IntoCredentialsSource<Source = C>,
+    {
+        let options = SigningOptions::for_service(scope.service());
         Ok(Self::from_parts(
             SigV4 {
                 source: Arc::new(credentials.into_credentials_source()?),
-                signer: Signer::new(scope, SigningOptions::for_service(service)),
+                signer: Signer::new(scope, options),
                 payload: PayloadMode::Signed,
+                presigning: None,
                 guard: Guard::new(Scope::aws())?,
                 clock: Clock::system(),
                 skews: Skews::default(),
@@ -133,6 +141,64 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
     pub fn options(mut self, options: SigningOptions) -> Self {
         let scope = self.authorizer_mut().signer.scope().clone();
         self.authorizer_mut().signer = Signer::new(scope, options);
+        self
+    }
+
+    /// Signs with SigV4a, for all of these regions at once, with commas between them: `us-east-1,eu-*`, or `*`
+    /// for every one. The region that the layer was made for is then of no account.
+    ///
+    /// S3's Multi-Region Access Points and EventBridge's global endpoints take no other signatures. Bodies
+    /// are not sent in signed chunks: [`Chunked`](crate::Chunked) reads them into memory as
+    /// [`Buffer`] does.
+    ///
+    /// ```
+    /// use aws_credential_types::Credentials;
+    /// use tower_client_auth::SigV4Layer;
+    ///
+    /// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+    /// let layer = SigV4Layer::new("us-east-1", "s3", credentials)?.region_set("*")?;
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SigningScope::v4a`].
+    #[cfg(feature = "sigv4a")]
+    pub fn region_set(mut self, regions: &str) -> Result<Self, AuthError> {
+        let signer = &mut self.authorizer_mut().signer;
+        let scope = SigningScope::v4a(regions, signer.scope().service())?;
+        *signer = signer.for_scope(scope);
+        Ok(self)
+    }
+
+    /// Puts the signature into the query of the URL, as that of a presigned URL, in place of headers: for
+    /// what lies on the way and takes `authorization` for its own, or for servers that only look there.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use aws_credential_types::Credentials;
+    /// use tower_client_auth::SigV4Layer;
+    /// use tower_client_auth::sigv4::Presigning;
+    ///
+    /// let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
+    /// let layer = SigV4Layer::new("eu-west-1", "s3", credentials)?
+    ///     .unsigned_payload()
+    ///     .presigned(Presigning::expires_in(Duration::from_secs(60))?);
+    /// # Ok::<(), tower_client_auth::AuthError>(())
+    /// ```
+    ///
+    /// The URL is a secret until it expires, and has the session token in it: layers below this one must not
+    /// log it. It is for this request; [`Signer::presign`] makes URLs to hand out.
+    ///
+    /// The payload is signed as it is otherwise, and S3 is told its hash in the query. What only speaks
+    /// like S3 may know presigned URLs without it alone, which [`unsigned_payload`](Self::unsigned_payload)
+    /// makes. Bodies are not sent in chunks: [`Chunked`](crate::Chunked) reads them into memory as [`Buffer`]
+    /// does.
+    ///
+    /// Credentials that end sooner than the URL make it end with them, which is no error.
+    pub fn presigned(mut self, presigning: Presigning) -> Self {
+        self.authorizer_mut().presigning = Some(Arc::new(presigning));
         self
     }
 

@@ -18,16 +18,22 @@ const UNRESERVED: [bool; 256] = {
 };
 
 #[inline]
-pub(super) fn is_unreserved(byte: u8) -> bool {
+pub(in super::super) fn is_unreserved(byte: u8) -> bool {
     UNRESERVED[usize::from(byte)]
+}
+
+/// `%` and two digits.
+#[inline(always)]
+pub(in super::super) fn escape(byte: u8) -> [u8; 3] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+    [b'%', DIGITS[high], DIGITS[low]]
 }
 
 /// Writes `%` and two digits.
 #[inline(always)]
 pub(super) fn write_escape(text: &mut Text<'_>, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-    text.extend(&[b'%', DIGITS[high], DIGITS[low]]);
+    text.extend(&escape(byte));
 }
 
 /// Writes an unreserved byte as it is, and an escape for others.

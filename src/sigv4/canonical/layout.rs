@@ -123,6 +123,11 @@ impl Layout {
         line
     }
 
+    /// The list of signed headers.
+    pub(crate) fn names(&self) -> &[u8] {
+        &self.list
+    }
+
     /// How many bytes it keeps.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {

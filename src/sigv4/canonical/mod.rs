@@ -18,10 +18,12 @@ use std::ops::Range;
 
 use http::{Method, Uri};
 
+pub(super) use self::escape::{escape, is_unreserved};
 pub(super) use self::host::signed_host;
 pub(super) use self::layout::{Entry, Layout};
 pub(super) use self::path::normalize as normalized;
-pub(super) use self::recent::{Brings, Unsorted};
+pub(super) use self::query::Parameter;
+pub(super) use self::recent::{Arranged, Brings, IN_QUERY, Unsorted};
 pub(super) use self::values::{HOST, REQUEST, Values};
 use super::options::SigningOptions;
 use super::scratch::Text;
@@ -30,6 +32,8 @@ use super::scratch::Text;
 pub(super) struct Source<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
+    /// What the signature adds to the query of the URI.
+    pub(super) parameters: &'a [Parameter<'a>],
     pub(super) layout: &'a Layout,
     pub(super) values: Values<'a>,
     /// The hash of the payload in digits, or what stands for it.
@@ -42,7 +46,7 @@ impl Source<'_> {
         let newlines = 3;
         self.method.as_str().len()
             + path::room(self.uri.path())
-            + query::room(self.uri.query().unwrap_or_default())
+            + query::room(self.uri.query().unwrap_or_default(), self.parameters)
             + self.layout.room(&self.values)
             + self.payload.len()
             + newlines
@@ -55,7 +59,8 @@ impl Source<'_> {
         text.push(b'\n');
         path::write_path(text, self.uri.path(), options);
         text.push(b'\n');
-        query::write_query(text, self.uri.query().unwrap_or_default());
+        let query = self.uri.query().unwrap_or_default();
+        query::write_query(text, query, self.parameters);
         let list = self.layout.write(text, &self.values);
         text.push(b'\n');
         text.extend(self.payload);

@@ -45,23 +45,28 @@ impl Pair {
     }
 }
 
-/// How much room `query` takes while it is written.
-pub(super) fn room(query: &str) -> usize {
+/// A parameter that a signature adds: its name, and its value as it is to be sent.
+pub(in super::super) type Parameter<'a> = (&'static str, &'a [u8]);
+
+/// How much room `query` and what is added to it take while they are written.
+pub(super) fn room(query: &str, parameters: &[Parameter<'_>]) -> usize {
+    let added = parameters.iter();
+    let added = added.map(|(name, value)| name.len() + value.len() + b"=&".len());
     // Every byte is escaped, one pair has no `=`, and all of it stands there twice while it is
     // sorted.
-    2 * (3 * query.len() + 2)
+    2 * (3 * query.len() + 2 + added.sum::<usize>())
 }
 
 /// Decodes to bytes and encodes strictly; `+` is a space, as services read it.
 #[inline(always)]
-pub(super) fn write_query(text: &mut Text<'_>, query: &str) {
-    if !query.is_empty() {
-        text.elsewhere(|text| write_pairs(text, query));
+pub(super) fn write_query(text: &mut Text<'_>, query: &str, parameters: &[Parameter<'_>]) {
+    if !query.is_empty() || !parameters.is_empty() {
+        text.elsewhere(|text| write_pairs(text, query, parameters));
     }
 }
 
 #[inline(always)]
-fn write_pairs(text: &mut Text<'_>, query: &str) {
+fn write_pairs(text: &mut Text<'_>, query: &str, parameters: &[Parameter<'_>]) {
     let first = text.len();
     let mut pairs = SmallVec::<[Pair; INLINE]>::new();
     let mut sorted = true;
@@ -100,16 +105,15 @@ fn write_pairs(text: &mut Text<'_>, query: &str) {
             text.push(b'=');
             text.len().saturating_sub(1)
         });
-        let pair = Pair {
-            key: sort_key(text.written().get(start..middle).unwrap_or_default()),
-            start: start as u32,
-            middle: middle as u32,
-            end: text.len() as u32,
-        };
-        text.push(b'&');
-        let in_order = |last: &Pair| last.cmp(&pair, text.written()).is_le();
-        sorted = sorted && pairs.last().is_none_or(in_order);
-        pairs.push(pair);
+        sorted &= end_pair(text, &mut pairs, start, middle);
+    }
+    for (name, value) in parameters {
+        let start = text.len();
+        text.extend(name.as_bytes());
+        let middle = text.len();
+        text.push(b'=');
+        text.extend(value);
+        sorted &= end_pair(text, &mut pairs, start, middle);
     }
     if !sorted {
         let written = text.written();
@@ -126,15 +130,40 @@ fn write_pairs(text: &mut Text<'_>, query: &str) {
     }
 }
 
+/// Ends the pair that was written since `start`. Returns whether it belongs behind those before it.
+#[inline(always)]
+fn end_pair(
+    text: &mut Text<'_>,
+    pairs: &mut SmallVec<[Pair; INLINE]>,
+    start: usize,
+    middle: usize,
+) -> bool {
+    let pair = Pair {
+        key: sort_key(text.written().get(start..middle).unwrap_or_default()),
+        start: start as u32,
+        middle: middle as u32,
+        end: text.len() as u32,
+    };
+    text.push(b'&');
+    let in_order = |last: &Pair| last.cmp(&pair, text.written()).is_le();
+    let in_order = pairs.last().is_none_or(in_order);
+    pairs.push(pair);
+    in_order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn query(query: &str) -> String {
-        let mut buffer = vec![0; 7 + room(query)];
+        query_with(query, &[])
+    }
+
+    fn query_with(query: &str, parameters: &[Parameter<'_>]) -> String {
+        let mut buffer = vec![0; 7 + room(query, parameters)];
         let mut text = Text::new(&mut buffer);
         text.extend(b"before\n");
-        write_query(&mut text, query);
+        write_query(&mut text, query, parameters);
         let text = String::from_utf8(text.written().to_vec()).expect("ASCII");
         text.strip_prefix("before\n").expect("kept").to_owned()
     }
@@ -148,6 +177,20 @@ mod tests {
         assert_eq!(query("a=b=c"), "a=b%3Dc");
         assert_eq!(query("&&a&&"), "a=");
         assert_eq!(query("&"), "");
+    }
+
+    #[test]
+    fn what_a_signature_adds_is_sorted_in() {
+        let added: [Parameter<'_>; 2] = [("X-B", b"1%2F2"), ("X-C", b"")];
+        for (given, whole) in [
+            ("", "X-B=1%2F2&X-C="),
+            ("&", "X-B=1%2F2&X-C="),
+            ("A=1", "A=1&X-B=1%2F2&X-C="),
+            ("a=1", "X-B=1%2F2&X-C=&a=1"),
+            ("a=1&X-B&A=2&X-BA=+", "A=2&X-B=&X-B=1%2F2&X-BA=%20&X-C=&a=1"),
+        ] {
+            assert_eq!(query_with(given, &added), whole, "{given}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::layout::{Entry, Layout};
 use super::role::Role;
-use super::values::{DATE, HASH, HOST, REQUEST, TOKEN};
+use super::values::{DATE, HASH, HOST, REGIONS, REQUEST, TOKEN};
 
 /// How many headers are handled in place. More of them take an allocation, and are not remembered.
 const INLINE: usize = 24;
@@ -58,7 +58,18 @@ pub(crate) struct Unsorted<'a>(SmallVec<[(&'a str, &'a [u8]); INLINE]>);
 pub(crate) struct Brings {
     pub(crate) token: bool,
     pub(crate) hash: bool,
+    pub(crate) regions: bool,
+    /// Whether it is in the query, and nothing of it among the headers.
+    pub(crate) in_query: bool,
 }
+
+/// Nothing, of a signature in the query.
+pub(crate) const IN_QUERY: Brings = Brings {
+    token: false,
+    hash: false,
+    regions: false,
+    in_query: true,
+};
 
 /// What there is to know about the headers of a request by their names.
 #[derive(Default)]
@@ -189,17 +200,37 @@ impl Arranged {
         arranged
     }
 
+    /// That of a signature in the query which covers these headers only, and the host: also such as are
+    /// left out otherwise.
+    #[cold]
+    pub(crate) fn choosing(headers: &Unsorted<'_>, chosen: &[HeaderName]) -> Self {
+        let mut arranged = Self::default();
+        arranged.arrange_by(headers, IN_QUERY, |name| match Role::of(name) {
+            Role::Signed | Role::Unsigned if chosen.iter().any(|chosen| chosen == name) => {
+                Role::Signed
+            }
+            Role::Signed => Role::Unsigned,
+            other => other,
+        });
+        arranged
+    }
+
     /// Makes it be about these headers.
     #[cold]
     fn arrange(&mut self, headers: &Unsorted<'_>, unsigned: &[HeaderName], brings: Brings) {
+        self.arrange_by(headers, brings, |name| match Role::of(name) {
+            Role::Signed if unsigned.iter().any(|unsigned| unsigned == name) => Role::Unsigned,
+            role => role,
+        });
+    }
+
+    fn arrange_by(&mut self, headers: &Unsorted<'_>, brings: Brings, role: impl Fn(&str) -> Role) {
         (self.host, self.hosts, self.has_leftovers) = (None, 0, false);
         let mut entries = SmallVec::<[Entry<'_>; INLINE + REQUEST]>::new();
         for (at, (name, _)) in headers.0.iter().enumerate() {
-            match Role::of(name) {
-                Role::Signed if !unsigned.iter().any(|unsigned| unsigned == name) => {
-                    entries.push(Entry::new(name, REQUEST + at, false));
-                }
-                Role::Signed | Role::Unsigned => {}
+            match role(name) {
+                Role::Signed => entries.push(Entry::new(name, REQUEST + at, false)),
+                Role::Unsigned => {}
                 Role::Host => {
                     self.hosts += 1;
                     self.host = self.host.or(Some(at));
@@ -209,13 +240,18 @@ impl Arranged {
         }
         // A URI has no spaces, and a `Host` header may have any.
         entries.push(Entry::new("host", HOST, self.hosts == 0));
-        entries.push(Entry::new("x-amz-date", DATE, true));
+        if !brings.in_query {
+            entries.push(Entry::new("x-amz-date", DATE, true));
+        }
         if brings.token {
             // Credentials whose token has a space are refused.
             entries.push(Entry::new("x-amz-security-token", TOKEN, true));
         }
         if brings.hash {
             entries.push(Entry::new("x-amz-content-sha256", HASH, true));
+        }
+        if brings.regions {
+            entries.push(Entry::new("x-amz-region-set", REGIONS, true));
         }
         self.layout.arrange(&mut entries);
     }

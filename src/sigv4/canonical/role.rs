@@ -31,6 +31,7 @@ impl Role {
             13 if name == "authorization" => return Self::Signature,
             14 => name == "content-length",
             15 => matches!(name, "accept-encoding" | "x-amzn-trace-id"),
+            16 if name == "x-amz-region-set" => return Self::Signature,
             17 => name == "transfer-encoding",
             20 if matches!(name, "x-amz-content-sha256" | "x-amz-security-token") => {
                 return Self::Signature;

@@ -5,7 +5,7 @@ use crate::words::has_twice;
 
 /// The values that a [`Layout`](super::Layout) refers to by their places.
 pub(crate) struct Values<'a> {
-    /// Those that a signature brings along, in the places [`HOST`] to [`HASH`].
+    /// Those that a signature brings along, in the places [`HOST`] to [`REGIONS`].
     pub(crate) added: [&'a [u8]; REQUEST],
     /// Those of the request, with their names, from the place [`REQUEST`] on.
     pub(crate) request: &'a [(&'a str, &'a [u8])],
@@ -15,7 +15,8 @@ pub(crate) const HOST: usize = 0;
 pub(crate) const DATE: usize = 1;
 pub(crate) const TOKEN: usize = 2;
 pub(crate) const HASH: usize = 3;
-pub(crate) const REQUEST: usize = 4;
+pub(crate) const REGIONS: usize = 4;
+pub(crate) const REQUEST: usize = 5;
 
 impl<'a> Values<'a> {
     #[inline(always)]

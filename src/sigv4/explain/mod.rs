@@ -127,9 +127,10 @@ impl Signer {
         let source = canonical::Source {
             method: &signed.method,
             uri: &signed.uri,
+            parameters: &[],
             layout: &layout,
             values: Values {
-                added: [&host, b"", b"", b""],
+                added: [&host, b"", b"", b"", b""],
                 request: &values,
             },
             payload: payload.as_bytes(),

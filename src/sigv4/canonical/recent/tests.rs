@@ -18,7 +18,13 @@ struct Found {
 impl Found {
     fn of(arranged: &Arranged, headers: &Unsorted<'_>) -> Self {
         let values = Values {
-            added: [b"the host", b"the date", b"the token", b"the hash"],
+            added: [
+                b"the host",
+                b"the date",
+                b"the token",
+                b"the hash",
+                b"the regions",
+            ],
             request: headers.as_slice(),
         };
         let mut buffer = vec![0; arranged.layout.room(&values)];
@@ -103,10 +109,15 @@ fn what_is_remembered_is_about_the_same_names_in_the_same_order() {
 fn what_is_signed_besides_makes_a_difference() {
     RECENT.take();
     let request = headers(&["accept", "cookie"]);
-    let all = [(false, false), (true, false), (false, true), (true, true)];
+    let all = [0, 1, 2, 3, 4, 7, 8].map(|bits| Brings {
+        token: bits & 1 > 0,
+        hash: bits & 2 > 0,
+        regions: bits & 4 > 0,
+        in_query: bits & 8 > 0,
+    });
     for known in [false, true] {
-        for (token, hash) in all {
-            assert_eq!(is_known(&request, &[], Brings { token, hash }), known);
+        for brings in all {
+            assert_eq!(is_known(&request, &[], brings), known);
         }
     }
     let none = Brings::default();
