@@ -38,6 +38,9 @@ use http::{Request, request};
 
 use self::requests::{Sample, samples};
 
+/// For how long URLs are presigned.
+const EXPIRY: Duration = Duration::from_secs(900);
+
 const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The recorded counts: programs that check for overflows, as those of the test profile do, take more.

@@ -3,7 +3,8 @@
 //! `cargo bench --bench sign` prints, for six requests, the time of every signer that can sign the
 //! like, as ratios from an interleaved harness: every round times every contestant over freshly built
 //! requests, in rotating order, so that a noisy machine slows all of them alike. It then lets two
-//! threads sign at once, and draws a chart: `target/sign.svg`, or where `-- --chart FILE` says. `-- R1 R3`
+//! threads sign at once, puts signatures into the query and makes those of SigV4a (feature `sigv4a`), both
+//! beside `aws-sigv4`, and draws a chart: `target/sign.svg`, or where `-- --chart FILE` says. `-- R1 R3`
 //! measures only these two.
 
 #[path = "sign/chart.rs"]
@@ -20,14 +21,18 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{Request, request};
+use tower_client_auth::sigv4::Presigning;
 
 use self::chart::Chart;
 use self::floor::Floor;
 use self::harness::{interleave, now};
 use self::requests::{Sample, samples};
+
+/// For how long URLs are presigned.
+const EXPIRY: Duration = Duration::from_secs(900);
 
 const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -152,6 +157,73 @@ fn compare(sample: &Sample, bound: f64, scale: usize, chart: &mut Chart) {
     );
 }
 
+/// The signature in the query, and one of SigV4a, beside those of `aws-sigv4`.
+fn others(sample: &Sample, scale: usize) {
+    let presigned = |at_least| {
+        let (signer, credentials) = sample.signer();
+        let presigning = Presigning::expires_in(EXPIRY).expect("a time");
+        let ours = move |head: &mut request::Parts| {
+            let payload = sample.payload();
+            signer
+                .presign(head, &credentials, &payload, clock(), &presigning)
+                .expect("signed");
+        };
+        beside_aws_sigv4(
+            ("in the query", at_least),
+            sample,
+            ours,
+            peers::aws_sigv4_presigned(sample),
+            scale,
+        );
+    };
+    presigned((sample.name == "R1").then_some(5.0));
+    #[cfg(feature = "sigv4a")]
+    {
+        let (signer, credentials) = sample.signer_v4a();
+        let ours = move |head: &mut request::Parts| {
+            let payload = sample.payload();
+            signer
+                .sign(head, &credentials, &payload, clock())
+                .expect("signed");
+        };
+        beside_aws_sigv4(
+            ("of SigV4a", (sample.name == "R1").then_some(1.5)),
+            sample,
+            ours,
+            peers::aws_sigv4a(sample),
+            scale,
+        );
+    }
+}
+
+fn beside_aws_sigv4<'a>(
+    (what, at_least): (&'static str, Option<f64>),
+    sample: &'a Sample,
+    ours: impl FnMut(&mut request::Parts) + 'a,
+    theirs: impl FnMut(&mut Request<()>) + 'a,
+    scale: usize,
+) {
+    const BATCH: usize = 32;
+    let fresh = || Request::from_parts(sample.fresh(), ());
+    let mut contestants = [
+        contestant(what, || sample.fresh(), ours),
+        contestant("aws-sigv4", fresh, theirs),
+        contestant("in headers", || sample.fresh(), self::ours(sample)),
+    ];
+    for (_, time) in &mut contestants {
+        time(BATCH);
+    }
+    let times = interleave(50 * scale, 3, |at| contestants[at].1(BATCH));
+    let least = at_least.map_or_else(String::new, |least| format!(" (at least {least})"));
+    println!(
+        "  {what}: {:.0} ns, {:.2} × that in headers; aws-sigv4 {:.0} ns = {:.1} × this crate{least}",
+        times.median(0),
+        times.ratio(0, 2),
+        times.median(1),
+        times.ratio(1, 0),
+    );
+}
+
 /// Signatures per second of two threads over those of one, for the floor and for ours.
 fn scaling(sample: &Sample, scale: usize) {
     /// Few enough for all of them to stay in the cache of a core.
@@ -239,6 +311,10 @@ fn main() {
             continue;
         }
         compare(sample, bound, scale, &mut chart);
+        // The time of a megabyte's SHA-256 says nothing of either.
+        if sample.body.len() <= 4096 || !sample.signed {
+            others(sample, scale);
+        }
         if ["R1", "R3"].contains(&sample.name) {
             scaling(sample, scale);
         }

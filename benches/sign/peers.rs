@@ -4,8 +4,8 @@
 //! the payload is unsigned where the service would expect its hash, for one.
 
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningParams, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use futures::FutureExt as _;
@@ -16,41 +16,86 @@ use sha2::{Digest as _, Sha256};
 use super::requests::{ACCESS_KEY_ID, REGION, SECRET, Sample};
 
 pub(crate) fn aws_sigv4(sample: &Sample) -> impl FnMut(&mut Request<()>) {
+    aws_sigv4_with(sample, settings)
+}
+
+/// The signature in the query.
+#[allow(dead_code, reason = "not everything that is measured needs it")]
+pub(crate) fn aws_sigv4_presigned(sample: &Sample) -> impl FnMut(&mut Request<()>) {
+    aws_sigv4_with(sample, |sample| {
+        let mut settings = settings(sample);
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(super::EXPIRY);
+        settings
+    })
+}
+
+fn aws_sigv4_with(
+    sample: &Sample,
+    settings: impl Fn(&Sample) -> SigningSettings,
+) -> impl FnMut(&mut Request<()>) {
     let identity = sample.credentials().into();
-    let s3 = sample.service == "s3";
     move |request| {
-        let mut settings = SigningSettings::default();
-        if s3 {
-            settings.percent_encoding_mode = PercentEncodingMode::Single;
-            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        }
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(REGION)
             .name(sample.service)
             .time(super::clock())
-            .settings(settings)
+            .settings(settings(sample))
             .build()
             .expect("complete")
             .into();
-        let body = match sample.signed {
-            true => SignableBody::Bytes(&sample.body),
-            false => SignableBody::UnsignedPayload,
-        };
-        let headers = request.headers().iter();
-        let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
-        let signable = SignableRequest::new(
-            request.method().as_str(),
-            request.uri().to_string(),
-            headers,
-            body,
-        );
-        let (instructions, _) = sign(signable.expect("a request"), &params)
-            .expect("signed")
-            .into_parts();
-        instructions.apply_to_request_http1x(request);
+        sign_by(&params, sample, request);
     }
+}
+
+#[cfg(feature = "sigv4a")]
+#[allow(dead_code, reason = "not everything that is measured needs it")]
+pub(crate) fn aws_sigv4a(sample: &Sample) -> impl FnMut(&mut Request<()>) {
+    use aws_sigv4::sign::v4a;
+
+    let identity = sample.credentials().into();
+    move |request| {
+        let params = v4a::SigningParams::builder()
+            .identity(&identity)
+            .region_set("*")
+            .name(sample.service)
+            .time(super::clock())
+            .settings(settings(sample))
+            .build()
+            .expect("complete")
+            .into();
+        sign_by(&params, sample, request);
+    }
+}
+
+fn settings(sample: &Sample) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if sample.service == "s3" {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    settings
+}
+
+fn sign_by(params: &SigningParams<'_>, sample: &Sample, request: &mut Request<()>) {
+    let body = match sample.signed {
+        true => SignableBody::Bytes(&sample.body),
+        false => SignableBody::UnsignedPayload,
+    };
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
+    let signable = SignableRequest::new(
+        request.method().as_str(),
+        request.uri().to_string(),
+        headers,
+        body,
+    );
+    let (instructions, _) = sign(signable.expect("a request"), params)
+        .expect("signed")
+        .into_parts();
+    instructions.apply_to_request_http1x(request);
 }
 
 /// Hashes no payloads itself: the header with the hash is the caller's to set.

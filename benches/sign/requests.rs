@@ -37,6 +37,16 @@ impl Sample {
         (Signer::new(scope, options), credentials)
     }
 
+    /// The same for SigV4a.
+    #[cfg(feature = "sigv4a")]
+    #[allow(dead_code, reason = "not everything that is measured needs it")]
+    pub(crate) fn signer_v4a(&self) -> (Signer, SigningCredentials) {
+        let scope = SigningScope::v4a("*", self.service).expect("a scope");
+        let (_, credentials) = self.signer();
+        let options = SigningOptions::for_service(self.service);
+        (Signer::new(scope, options), credentials)
+    }
+
     /// The hash of the body, computed if it is signed.
     pub(crate) fn payload(&self) -> PayloadHash {
         match self.signed {
