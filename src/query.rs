@@ -26,6 +26,14 @@ pub(crate) fn is_named_like(pair: &str, name: &str) -> bool {
     decode(encoded).map(lower).eq(name.bytes().map(lower))
 }
 
+/// The decoded value of the first pair with this name, in whatever case, if it is text.
+#[cfg(feature = "sigv4")]
+pub(crate) fn value(uri: &Uri, name: &str) -> Option<String> {
+    let pair = pairs(uri).find(|pair| is_named_like(pair, name))?;
+    let (_, value) = pair.split_once('=')?;
+    String::from_utf8(decode(value).collect()).ok()
+}
+
 /// Path and query without the pairs that `remove` picks; the rest stays as it is, byte for byte.
 pub(crate) fn without(uri: &Uri, mut remove: impl FnMut(&str) -> bool) -> String {
     let mut text = uri.path().to_owned();

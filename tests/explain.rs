@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use http::{HeaderValue, Method, Request, header, request};
 use tower_client_auth::sigv4::{
-    Explanation, Signer, SigningCredentials, SigningOptions, SigningScope,
+    Explanation, Presigning, Signer, SigningCredentials, SigningOptions, SigningScope,
 };
 use tower_client_auth::{AuthErrorKind, PayloadHash};
 
@@ -78,6 +78,71 @@ fn an_explanation_shows_what_was_signed() {
         assert_eq!(canonical.lines().nth(1), Some(path));
         assert!(explanation.to_string().contains(canonical));
     }
+}
+
+/// The same of a signature in the query.
+#[test]
+fn a_presigned_url_is_explained() {
+    for (service, payload) in [
+        ("s3", PayloadHash::Unsigned),
+        ("s3", PayloadHash::of(b"body")),
+        ("execute-api", PayloadHash::of(b"body")),
+        // Its session token is not signed.
+        ("iotdevicegateway", PayloadHash::EMPTY),
+    ] {
+        let (signer, mut head) = (signer(service), request());
+        let presigning = Presigning::expires_in(Duration::from_secs(60)).expect("a time");
+        signer
+            .presign(&mut head, &credentials(), &payload, time(), &presigning)
+            .expect("presigned");
+        let explanation = signer.explain(&head, &payload).expect("an explanation");
+        let key = generate_signing_key(SECRET, time(), "us-east-1", service);
+        let signature = calculate_signature(key, explanation.string_to_sign().as_bytes());
+        let query = head.uri.query().expect("a query");
+        assert!(
+            query.contains(&format!("&X-Amz-Signature={signature}")),
+            "{explanation}"
+        );
+        let canonical = explanation.canonical_request();
+        let is_appended = service == "iotdevicegateway";
+        assert_eq!(canonical.contains("X-Amz-Security-Token"), !is_appended);
+        let printed = format!("{explanation} {explanation:?}");
+        for absent in [TOKEN, CANARY, SECRET, "X-Amz-Signature", "note:"] {
+            assert!(!printed.contains(absent), "{absent}: {printed}");
+        }
+
+        // What S3 takes a payload for that it is not told of.
+        let other = signer.explain(&head, &PayloadHash::of(b"other"));
+        let other = other.expect("an explanation").to_string();
+        let note = match (service, payload) {
+            ("s3", PayloadHash::Unsigned) => {
+                "note: without `X-Amz-Content-Sha256` the payload is taken for UNSIGNED-PAYLOAD"
+            }
+            ("s3", _) => "note: `X-Amz-Content-Sha256` says",
+            _ => continue,
+        };
+        assert!(other.contains(note), "{other}");
+    }
+}
+
+#[test]
+fn a_signature_for_several_regions_is_explained() {
+    let scope = SigningScope::v4a("us-east-1,eu-*", "s3").expect("a scope");
+    let signer = Signer::new(scope, SigningOptions::for_service("s3"));
+    let mut head = request();
+    let payload = PayloadHash::of(b"body");
+    signer
+        .sign(&mut head, &credentials(), &payload, time())
+        .expect("signed");
+    let explanation = signer.explain(&head, &payload).expect("an explanation");
+    let expected = "AWS4-ECDSA-P256-SHA256\n20150830T123600Z\n20150830/s3/aws4_request\n";
+    let string_to_sign = explanation.string_to_sign();
+    assert!(string_to_sign.starts_with(expected), "{string_to_sign}");
+    let canonical = explanation.canonical_request();
+    assert!(
+        canonical.contains("\nx-amz-region-set:us-east-1,eu-*\n"),
+        "{canonical}"
+    );
 }
 
 #[test]
@@ -257,12 +322,28 @@ fn an_answer_that_says_little_proves_little() {
 #[test]
 fn a_request_without_a_signature_cannot_be_explained() {
     let (signer, payload) = (signer("s3"), PayloadHash::EMPTY);
-    for value in [
-        None,
-        Some("Bearer mF_9"),
-        Some("AWS4-HMAC-SHA256 Credential=a"),
+    for (value, query) in [
+        (None, "a"),
+        (Some("Bearer mF_9"), "a"),
+        (Some("AWS4-HMAC-SHA256 Credential=a"), "a"),
+        (None, "X-Amz-Signature=0"),
+        (
+            None,
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb&X-Amz-SignedHeaders=host",
+        ),
+        (
+            None,
+            "X-Amz-Algorithm=AWS4&X-Amz-Credential=a%2Fb&X-Amz-SignedHeaders=host&X-Amz-Signature=",
+        ),
+        (
+            None,
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-SignedHeaders=host&X-Amz-Signature=",
+        ),
     ] {
         let mut head = request();
+        head.uri = format!("https://example.com/?{query}")
+            .parse()
+            .expect("a URI");
         if let Some(value) = value {
             let value = HeaderValue::from_static(value);
             head.headers.insert(header::AUTHORIZATION, value);

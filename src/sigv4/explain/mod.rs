@@ -1,20 +1,21 @@
 //! What a server computes for a signed request, in words, for when it says 403.
 
 mod answer;
+mod claims;
 mod difference;
 mod redact;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header, request};
+use http::{HeaderValue, header, request};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use self::claims::Claims;
 use super::canonical::{self, Entry, HOST, Layout, REQUEST, Values, signed_host};
 use super::scratch::Scratch;
 use super::signer::Signer;
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::AuthError;
 use crate::hex::hex;
 use crate::payload::PayloadHash;
 
@@ -40,7 +41,8 @@ impl Signer {
     ///
     /// `signed` is the head as it was sent, below every layer that may have changed it, and `payload`
     /// what it was signed with; the signer tells how the path is encoded. The date, the scope and the
-    /// signed headers are taken from the request, as the server does. So this also shows a header that
+    /// signed headers are taken from the request, as the server does, be they in its headers or, presigned, in
+    /// its query. So this also shows a header that
     /// was changed between signing and sending.
     ///
     /// ```
@@ -73,37 +75,36 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Request`] if the request has no `Authorization` header of a signature, or does
-    /// not say which host it goes to.
+    /// [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) if the request has a signature neither in an
+    /// `Authorization` header nor in its query, or does not say which host it goes to.
     pub fn explain(
         &self,
         signed: &request::Parts,
         payload: &PayloadHash,
     ) -> Result<Explanation, AuthError> {
-        let authorization = Authorization::of(&signed.headers)?;
-        let value_of = |name: &str| {
-            let value = signed.headers.get(name)?;
-            std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
-        };
+        let claims = Claims::of(signed, self.options())?;
         let mut notes = Vec::new();
         let expected = match self.signs_payload() {
-            true => *payload,
-            false => PayloadHash::Unsigned,
+            true => payload.to_string(),
+            false => PayloadHash::Unsigned.to_string(),
         };
-        let payload = match value_of("x-amz-content-sha256") {
-            Some(sent) if sent != expected.to_string() => {
-                notes.push(format!(
-                    "`x-amz-content-sha256` says {sent}, and the payload hash is {expected}"
-                ));
-                sent.to_owned()
+        let told = claims.payload.as_deref().or(claims.assumed_payload);
+        let payload = match told {
+            Some(told) if told != expected => {
+                let [_, place] = claims.places;
+                notes.push(match claims.payload {
+                    Some(_) => format!("`{place}` says {told}, and the payload hash is {expected}"),
+                    None => format!("without `{place}` the payload is taken for {told}"),
+                });
+                told.to_owned()
             }
-            _ => expected.to_string(),
+            _ => expected,
         };
 
         let host = signed.headers.get(header::HOST).map(HeaderValue::as_bytes);
         let hosts = signed.headers.get_all(header::HOST).iter().count();
-        let host = signed_host((hosts, host), &signed.uri)?;
-        let names = authorization.names(&mut notes);
+        let host = signed_host((hosts, host), &claims.uri)?;
+        let names = claims.names(&mut notes);
         let (mut entries, mut values) = (Vec::new(), Vec::new());
         for name in &names {
             if name == header::HOST {
@@ -126,7 +127,7 @@ impl Signer {
         layout.arrange(&mut entries);
         let source = canonical::Source {
             method: &signed.method,
-            uri: &signed.uri,
+            uri: &claims.uri,
             parameters: &[],
             layout: &layout,
             values: Values {
@@ -151,13 +152,13 @@ impl Signer {
         })?;
         let string_to_sign = format!(
             "{}\n{}\n{}\n{}",
-            authorization.algorithm,
-            value_of("x-amz-date").unwrap_or_default(),
-            authorization.scope,
+            claims.algorithm,
+            claims.date.as_deref().unwrap_or_default(),
+            claims.scope,
             String::from_utf8_lossy(&hash),
         );
-        if value_of("x-amz-date").is_none() {
-            notes.push("the request has no `x-amz-date`".to_owned());
+        if claims.date.is_none() {
+            notes.push(format!("the request has no `{}`", claims.places[0]));
         }
         let secrets = redact::Secrets::of(&signed.headers, &canonical);
         Ok(Explanation {
@@ -227,54 +228,4 @@ fn printable(text: &str) -> String {
         }
     }
     shown
-}
-
-/// The parts of an `Authorization` header that say what was signed.
-struct Authorization<'a> {
-    algorithm: &'a str,
-    scope: &'a str,
-    signed_headers: &'a str,
-}
-
-impl Authorization<'_> {
-    /// The signed headers, each once, in whatever case they are listed.
-    fn names(&self, notes: &mut Vec<String>) -> Vec<HeaderName> {
-        let mut names = Vec::new();
-        let mut known = BTreeSet::new();
-        for listed in self.signed_headers.split(';') {
-            match HeaderName::from_bytes(listed.as_bytes()) {
-                Ok(name) if known.insert(name.as_str().to_owned()) => names.push(name),
-                Ok(name) => notes.push(format!("`{name}` is listed twice")),
-                Err(_) => notes.push("a signed header has a name that cannot be one".to_owned()),
-            }
-        }
-        names
-    }
-}
-
-impl<'a> Authorization<'a> {
-    fn of(headers: &'a HeaderMap) -> Result<Self, AuthError> {
-        let parse = || {
-            let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-            let (algorithm, fields) = value.split_once(' ')?;
-            let field = |name: &str| {
-                let mut fields = fields.split(',').map(str::trim);
-                fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-            };
-            Some(Self {
-                algorithm,
-                scope: field("Credential")?.split_once('/')?.1,
-                signed_headers: field("SignedHeaders")?,
-            })
-        };
-        parse()
-            .filter(|parsed| parsed.algorithm.starts_with("AWS4-"))
-            .ok_or_else(|| {
-                AuthError::new(
-                    AuthErrorKind::Request,
-                    "there is nothing to explain: the request has no `Authorization` header with a \
-                 signature",
-                )
-            })
-    }
 }
