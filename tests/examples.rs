@@ -77,6 +77,20 @@ fn upload() {
     assert!(err.contains("no-such-file: "), "{err}");
 }
 
+/// Prints what the README shows, with links that are shorter there.
+#[test]
+fn presign() {
+    let mut example = example("presign");
+    let out = run(example.stdin(Stdio::null()), "403 Request has expired");
+    let shorten = |line: &str| match line.split_once("?X-Amz-Algorithm") {
+        Some(_) => "  http://127.0.0.1:…".to_owned(),
+        None => line.to_owned(),
+    };
+    let out: Vec<String> = out.trim_end().lines().map(shorten).collect();
+    let shown = format!("$ cargo run --example presign\n{}\n```", out.join("\n"));
+    assert!(include_str!("../README.md").contains(&shown), "{shown}");
+}
+
 #[test]
 fn stack() {
     run(
