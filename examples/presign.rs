@@ -114,7 +114,10 @@ async fn curl(arguments: &[&str]) -> Result<u16, BoxError> {
     }
     let text = String::from_utf8(output.stdout)?;
     let (body, status) = text.rsplit_once('\n').ok_or("curl said nothing")?;
-    println!("  curl: {}\n", format!("{status} {}", said(body)).trim_end());
+    println!(
+        "  curl: {}\n",
+        format!("{status} {}", said(body)).trim_end()
+    );
     Ok(status.parse()?)
 }
 

@@ -117,6 +117,8 @@
 //! | `cognito` | | [`cognito`]: user pools, identity pools, and the session that joins them; brings `oauth` and `sigv4` |
 //! | `hyper-client` | | `Transport::hyper()`: hyper-util's client with rustls; brings `oauth` |
 //! | `schemars` | | `JsonSchema` for the types of a configuration |
+//! | `sigv4a` | | [`SigV4Layer::region_set`](AuthorizeLayer::region_set): signatures for several regions; brings `sigv4` |
+//! | `event-stream` | | [`SignedEvents`], [`sigv4::EventSigner`]: streams of events; brings `sigv4` |
 //! | `redirect` | | [`DropCredentials`], for a redirect layer below |
 //! | `cors` | | [`cors`]: the other side, a CORS layer for servers that pages call with these credentials |
 //! | `tracing` | | events and spans, without secrets: refreshes, rejections, refusals, requests out of scope |
@@ -199,6 +201,9 @@ pub use layer::{
 #[cfg(feature = "sigv4")]
 #[doc(inline)]
 pub use layer::{Chunked, ChunkedBody, SigV4Layer};
+#[cfg(feature = "event-stream")]
+#[doc(inline)]
+pub use layer::{EventsBody, SignedEvents};
 #[cfg(feature = "amplify")]
 pub use mode::AuthorizationMode;
 pub use payload::PayloadHash;

@@ -43,6 +43,10 @@ pub enum PayloadHash {
     /// A body that is encoded so already, as the AWS SDKs send them, goes on as it is with
     /// [`AuthOverride::payload_hash`](crate::AuthOverride::payload_hash).
     StreamingUnsignedTrailer,
+    /// The body is a stream of events, each with a signature of its own:
+    /// `STREAMING-AWS4-HMAC-SHA256-EVENTS`. Of Amazon Transcribe and its like.
+    /// [`SignedEvents`](crate::SignedEvents) does all of it.
+    StreamingEvents,
 }
 
 /// What AWS puts in place of a hash when the body is not signed.
@@ -52,13 +56,16 @@ const STREAMING: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 const STREAMING_TRAILER: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
 const STREAMING_UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
+const STREAMING_EVENTS: &str = "STREAMING-AWS4-HMAC-SHA256-EVENTS";
+
 /// All that stands in place of a hash.
 #[cfg(feature = "sigv4")]
-pub(crate) const MARKERS: [&str; 4] = [
+pub(crate) const MARKERS: [&str; 5] = [
     UNSIGNED_PAYLOAD,
     STREAMING,
     STREAMING_TRAILER,
     STREAMING_UNSIGNED_TRAILER,
+    STREAMING_EVENTS,
 ];
 
 /// SHA-256 of nothing, so that requests without a body hash nothing.
@@ -120,6 +127,7 @@ impl PayloadHash {
             Self::Streaming => Some(STREAMING),
             Self::StreamingTrailer => Some(STREAMING_TRAILER),
             Self::StreamingUnsignedTrailer => Some(STREAMING_UNSIGNED_TRAILER),
+            Self::StreamingEvents => Some(STREAMING_EVENTS),
         }
     }
 
@@ -127,6 +135,12 @@ impl PayloadHash {
     #[cfg(feature = "sigv4")]
     pub(crate) fn has_signed_chunks(&self) -> bool {
         matches!(self, Self::Streaming | Self::StreamingTrailer)
+    }
+
+    /// Whether signatures of any pieces of the body follow that of the head.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn has_signed_pieces(&self) -> bool {
+        self.has_signed_chunks() || *self == Self::StreamingEvents
     }
 
     /// Whether nothing but TLS and checksums protects the body.

@@ -3,7 +3,7 @@
 //! Each checks itself, and fails if something is not as expected. `cargo test` builds them; a run that
 //! was told to build this test alone (`--test main`) does not, and finds the ones built before.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn quickstart() {

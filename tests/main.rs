@@ -71,6 +71,7 @@ mod browser;
 
 // What newcomers copy from, and the check of signatures that it shares with these tests.
 mod call;
+mod events;
 mod examples;
 #[allow(dead_code, reason = "a part of it is for the examples")]
 #[path = "../examples/stand_in/signature.rs"]

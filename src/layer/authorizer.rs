@@ -132,15 +132,16 @@ pub trait Authorizer {
         head: &mut request::Parts,
     ) -> Result<Applied, AuthError>;
 
-    /// What signs the chunks of the body: asked for after each [`apply`](Authorizer::apply). The default has
+    /// What signs the pieces of the body: asked for after each [`apply`](Authorizer::apply). The default has
     /// nothing.
     ///
-    /// For one that says [`Need::Chunks`]: if `apply` was given [`PayloadHash::Streaming`] or
-    /// [`PayloadHash::StreamingTrailer`], the body is an error without it, as soon as it is to be sent. One that
-    /// is given [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the request goes over https.
+    /// For one that says [`Need::Chunks`] or [`Need::Events`]: if `apply` was given [`PayloadHash::Streaming`],
+    /// [`PayloadHash::StreamingTrailer`] or [`PayloadHash::StreamingEvents`], the body is an error without it, as
+    /// soon as it is to be sent. One that is given [`PayloadHash::StreamingUnsignedTrailer`] sees to it that the
+    /// request goes over https.
     #[cfg(feature = "sigv4")]
     #[inline]
-    fn chunk_signer(&self, plan: &mut Self::Plan) -> Option<Box<ChunkSigner>> {
+    fn body_signer(&self, plan: &mut Self::Plan) -> Option<BodySigner> {
         let _ = plan;
         None
     }
@@ -195,9 +196,14 @@ pub enum Need {
     Payload,
     /// The same, unless the body can be sent in chunks that are signed, or checked, one by one: under
     /// [`Chunked`](crate::Chunked), [`Authorizer::apply`] may be given one of [`PayloadHash`]'s streaming
-    /// variants, and [`Authorizer::chunk_signer`] is asked for what signs the chunks.
+    /// variants, and [`Authorizer::body_signer`] is asked for what signs the chunks.
     #[cfg(feature = "sigv4")]
     Chunks,
+    /// The same, unless the body is a stream of events: under [`SignedEvents`](crate::SignedEvents),
+    /// [`Authorizer::apply`] is given [`PayloadHash::StreamingEvents`] then, and [`Authorizer::body_signer`] is
+    /// asked for what signs them.
+    #[cfg(feature = "sigv4")]
+    Events,
     /// A hash that is known already: the body streams through.
     Hashed(PayloadHash),
 }
@@ -207,12 +213,24 @@ pub enum Need {
 #[non_exhaustive]
 pub struct Applied {}
 
+/// What signs the pieces of a body on its way out.
+#[cfg(feature = "sigv4")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodySigner {
+    // Boxed: few bodies are signed in pieces, and all pay for the room.
+    /// For [`Chunked`](crate::Chunked).
+    Chunks(Box<ChunkSigner>),
+    /// For [`SignedEvents`](crate::SignedEvents), with the clock that the events go by.
+    #[cfg(feature = "event-stream")]
+    Events(Box<(crate::sigv4::EventSigner, crate::Clock)>),
+}
+
 /// What a body is given on its way out, once its head has been signed.
 #[derive(Debug, Default)]
 pub struct Sealing {
-    // Boxed: few bodies are signed in chunks, and all pay for the room.
     #[cfg(feature = "sigv4")]
-    pub(super) chunks: Option<Box<ChunkSigner>>,
+    pub(super) signer: Option<BodySigner>,
 }
 
 impl Sealing {
@@ -220,7 +238,7 @@ impl Sealing {
     pub(super) fn of<A: Authorizer>(authorizer: &A, plan: &mut A::Plan) -> Self {
         #[cfg(feature = "sigv4")]
         return Self {
-            chunks: authorizer.chunk_signer(plan),
+            signer: authorizer.body_signer(plan),
         };
         #[cfg(not(feature = "sigv4"))]
         {

@@ -13,8 +13,8 @@ use super::{Need, Sealing};
 use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
-/// How bodies are made ready: [`Passthrough`], [`CloneBody`], [`ReplayBody`](super::ReplayBody), [`Buffer`] or
-/// `Chunked`.
+/// How bodies are made ready: [`Passthrough`], [`CloneBody`], [`ReplayBody`](super::ReplayBody), [`Buffer`],
+/// `Chunked` or `SignedEvents`.
 ///
 /// The choice is part of a layer's type, because it decides what body the service below gets and
 /// whether a request can be sent twice. Sealed: the ways a body can be prepared are the engine's
@@ -83,6 +83,8 @@ mod sealed {
     impl Sealed for crate::layer::ReplayBody {}
     #[cfg(feature = "sigv4")]
     impl<P> Sealed for crate::layer::Chunked<P> {}
+    #[cfg(feature = "event-stream")]
+    impl Sealed for crate::layer::SignedEvents {}
 }
 
 /// Bodies go through untouched, and cannot be sent twice. For schemes that look at the head only;

@@ -223,7 +223,7 @@ where
         body: B,
     ) -> Step<Readied<Uncut<P::Prepared>>, Self::Future> {
         let cut = match need {
-            Need::Payload => Ok(Cut::Not),
+            Need::Payload | Need::Events => Ok(Cut::Not),
             Need::Chunks => Framing::of(&self.settings, head, &body),
             need => return Step::Now(unread(need, self.stream(body))),
         };
@@ -264,7 +264,7 @@ where
     }
 
     fn seal(&self, prepared: Uncut<P::Prepared>, mut sealing: Sealing) -> ChunkedBody<P::Body> {
-        let signer = sealing.chunks.take();
+        let signer = sealing.signer.take();
         match prepared.0 {
             Kind::Stream(body) => ChunkedBody::plain(self.kept.seal(body, sealing)),
             Kind::Cut(body, framing) => {

@@ -15,6 +15,8 @@ mod body;
 mod chunked;
 mod collect;
 mod engine;
+#[cfg(feature = "event-stream")]
+mod events;
 mod future;
 mod guard;
 mod hint;
@@ -32,6 +34,8 @@ mod tests;
 pub use acquire::Acquire;
 pub use api_key::{ApiKey, ApiKeyLayer};
 pub use auth_body::{AuthBody, Buffered, Prepared};
+#[cfg(feature = "sigv4")]
+pub use authorizer::BodySigner;
 pub use authorizer::{Applied, Authorizer, Need, Sealing, Verdict};
 pub use bearer::{Bearer, BearerPlan, BearerTokenLayer};
 pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
@@ -39,6 +43,8 @@ pub use body::{Buffer, CloneBody, Passthrough, PreparePayload, Readied, Step};
 pub use chunked::{Chunked, ChunkedBody, Keeps, Uncut, WholeFuture};
 pub use collect::BufferFuture;
 pub use engine::{Authorize, AuthorizeLayer, Guarded, Scoped};
+#[cfg(feature = "event-stream")]
+pub use events::{EventsBody, SignedEvents, Unsent, UnsentFuture};
 pub use future::ResponseFuture;
 pub use guard::{Existing, OutOfScope};
 pub use hint::AuthHint;

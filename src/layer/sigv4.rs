@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{StatusCode, Uri, header, request, response};
 
@@ -11,7 +12,7 @@ use super::guard::{Admission, Existing, Guard, Resolved, Setting, has_header, ke
 use super::hint::AuthHint;
 use super::overrides::AuthOverride;
 use super::reject::{Attempt, Reason, Refusal, Skew, Skews, skew_that_matters};
-use super::{Applied, Authorizer, Guarded, Need, Scoped, Verdict};
+use super::{Applied, Authorizer, BodySigner, Guarded, Need, Scoped, Verdict};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::CredentialsSource;
@@ -21,7 +22,7 @@ use crate::query;
 use crate::sigv4::presigned::{
     SECURITY_TOKEN, is_of_presignature, is_presigned, with_one_presignature, without_presignature,
 };
-use crate::sigv4::{ChunkSigner, Presigning, Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
+use crate::sigv4::{Presigning, Signer, SigningCredentials, X_AMZ_SECURITY_TOKEN};
 
 mod layer;
 mod plain_uri;
@@ -68,8 +69,8 @@ pub struct SigV4Plan {
     attempt: Option<Attempt>,
     /// How far the server's clock seems to be off, for the next signature.
     guess: Cell<Option<Skew>>,
-    /// What signs the chunks of the body, until it is on its way.
-    chunks: Option<Box<ChunkSigner>>,
+    /// What signs the pieces of the body, until it is on its way.
+    signer: Option<BodySigner>,
 }
 
 impl<C: CredentialsSource> Authorizer for SigV4<C> {
@@ -146,16 +147,15 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             return Ok(Applied::default());
         }
         self.signer.sign(head, credentials, payload, time)?;
-        if payload.has_signed_chunks() {
-            let signer = self.signer.chunk_signer(head, credentials, time)?;
-            plan.chunks = Some(Box::new(signer));
+        if payload.has_signed_pieces() {
+            plan.signer = self.body_signer_of(head, credentials, payload, (now, time))?;
         }
         Ok(Applied::default())
     }
 
     #[inline]
-    fn chunk_signer(&self, plan: &mut SigV4Plan) -> Option<Box<ChunkSigner>> {
-        plan.chunks.take()
+    fn body_signer(&self, plan: &mut SigV4Plan) -> Option<BodySigner> {
+        plan.signer.take()
     }
 
     fn judge(
@@ -290,10 +290,42 @@ impl<C> SigV4<C> {
     /// What a signature of the payload needs of it.
     #[inline]
     fn need(&self) -> Need {
-        // The signatures of chunks cover that of the head, in its header.
-        match self.signer.takes_chunks() && self.presigning.is_none() {
+        match self.signer.takes_chunks() {
+            // The signatures of pieces cover that of the head, in its header.
+            _ if self.presigning.is_some() || self.signer.is_v4a() => Need::Payload,
             true => Need::Chunks,
-            false => Need::Payload,
+            false => Need::Events,
+        }
+    }
+
+    /// What signs the pieces of a body, whose head was signed as of `time` when it was `now` by the clock.
+    #[cold]
+    fn body_signer_of(
+        &self,
+        head: &request::Parts,
+        credentials: &SigningCredentials,
+        payload: &PayloadHash,
+        (now, time): (SystemTime, SystemTime),
+    ) -> Result<Option<BodySigner>, AuthError> {
+        if payload.has_signed_chunks() {
+            let signer = self.signer.chunk_signer(head, credentials, time)?;
+            return Ok(Some(BodySigner::Chunks(Box::new(signer))));
+        }
+        #[cfg(feature = "event-stream")]
+        {
+            let signer = self.signer.event_signer(head, credentials)?;
+            // By the clock that the head went by, be it corrected or not.
+            let clock = self.clock.clone();
+            let clock = Clock::from_fn(move || {
+                let passed = clock.now().duration_since(now).unwrap_or_default();
+                time.checked_add(passed).unwrap_or(time)
+            });
+            Ok(Some(BodySigner::Events(Box::new((signer, clock)))))
+        }
+        #[cfg(not(feature = "event-stream"))]
+        {
+            let _ = now;
+            Ok(None)
         }
     }
 
@@ -339,7 +371,7 @@ impl<C> SigV4<C> {
         let need = match overrides.and_then(AuthOverride::own_payload_hash) {
             // A hash does not help a service that takes none.
             _ if !self.signer.signs_payload() => Need::Hashed(PayloadHash::Unsigned),
-            Some(hash) if hash.has_signed_chunks() => return Err(signatures_at_hand()),
+            Some(hash) if hash.has_signed_pieces() => return Err(signatures_at_hand()),
             Some(hash) => Need::Hashed(hash),
             None => match self.payload {
                 PayloadMode::Signed => self.need(),
@@ -380,13 +412,13 @@ impl<C> SigV4<C> {
     }
 }
 
-/// Chunks cannot have been signed before the head, whose signature they cover.
+/// Chunks and events cannot have been signed before the head, whose signature they cover.
 #[cold]
 fn signatures_at_hand() -> AuthError {
     AuthError::new(
         AuthErrorKind::Request,
-        "a body cannot bring signed chunks along, which cover the signature of the head: leave them to the \
-         layer, with `.payload(Chunked::signed())`",
+        "a body cannot bring signed chunks or events along, which cover the signature of the head: leave them to \
+         the layer, with `.payload(Chunked::signed())` or `.payload(SignedEvents)`",
     )
 }
 

@@ -14,13 +14,13 @@ use super::providers::Pending;
 use super::routes::{Routes, check_path};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::identity::Token;
-#[cfg(feature = "sigv4")]
-use crate::layer::Signs;
 use crate::layer::{Applied, AuthHint, AuthOverride, Authorizer, Guarded, Need, Setting, Verdict};
+#[cfg(feature = "sigv4")]
+use crate::layer::{BodySigner, Signs};
 use crate::mode::AuthorizationMode;
 use crate::payload::PayloadHash;
 #[cfg(feature = "sigv4")]
-use crate::sigv4::{ChunkSigner, SigningCredentials};
+use crate::sigv4::SigningCredentials;
 use crate::suggest;
 
 /// Names the API that a request is for, as a request extension: for a layer that serves several.
@@ -307,9 +307,9 @@ impl Authorizer for Selected {
 
     #[cfg(feature = "sigv4")]
     #[inline]
-    fn chunk_signer(&self, plan: &mut SelectedPlan) -> Option<Box<ChunkSigner>> {
+    fn body_signer(&self, plan: &mut SelectedPlan) -> Option<BodySigner> {
         match (self.scheme(plan), &mut plan.scheme) {
-            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan)) => scheme.chunk_signer(plan),
+            (Some(Scheme::Iam(scheme)), SchemePlan::Iam(plan)) => scheme.body_signer(plan),
             _ => None,
         }
     }

@@ -118,6 +118,8 @@ mod canonical;
 mod chunk;
 mod credentials;
 mod date;
+#[cfg(feature = "event-stream")]
+mod event;
 mod explain;
 mod key;
 mod options;
@@ -130,9 +132,13 @@ mod v4a;
 
 pub use chunk::ChunkSigner;
 pub use credentials::SigningCredentials;
+#[cfg(feature = "event-stream")]
+pub use event::EventSigner;
 pub use explain::Explanation;
 pub use options::{PathEncoding, SigningOptions, SigningScope};
 pub use presign::{Presigned, Presigning};
 pub use signer::Signer;
 
+#[cfg(feature = "event-stream")]
+pub(crate) use event::crc32;
 pub(crate) use signer::X_AMZ_SECURITY_TOKEN;

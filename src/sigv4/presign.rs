@@ -234,17 +234,15 @@ impl Signer {
         time: SystemTime,
         presigning: &Presigning,
     ) -> Result<Presigned, AuthError> {
-        if payload.has_signed_chunks() {
+        if payload.has_signed_pieces() {
             return Err(AuthError::new(
                 AuthErrorKind::Request,
-                "a body in signed chunks has its signature in a header, and not in the URL: give the hash of \
+                "a body in signed chunks or events has its signature in a header, and not in the URL: give the hash of \
                  the whole body, or `PayloadHash::Unsigned`",
             ));
         }
         let (seconds, expires) = presigning.lifetime(credentials, time)?;
         let second = second_of(time)?;
-        let expires_in = Duration::from_secs(seconds.into());
-        let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(second) + expires_in;
 
         let cleared;
         let uri = match query::pairs(&head.uri).any(is_of_presignature) {
@@ -289,9 +287,11 @@ impl Signer {
                 head.headers.remove(name);
             }
         }
+        let expires_in = Duration::from_secs(seconds.into());
         Ok(Presigned {
             expires_in,
-            expires_at,
+            // No time that could be signed is near the last there is.
+            expires_at: SystemTime::UNIX_EPOCH + Duration::from_secs(second) + expires_in,
             is_shortened: seconds < presigning.seconds,
         })
     }

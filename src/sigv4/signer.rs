@@ -166,14 +166,51 @@ impl Signer {
         })
     }
 
+    /// What signs the messages of an event stream whose head has been signed with
+    /// [`PayloadHash::StreamingEvents`], with the same credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) if `signed` has not been signed so, or with
+    /// SigV4a.
+    #[cfg(feature = "event-stream")]
+    pub fn event_signer(
+        &self,
+        signed: &request::Parts,
+        credentials: &SigningCredentials,
+    ) -> Result<super::EventSigner, AuthError> {
+        if self.scope.regions().is_some() {
+            return Err(super::event::not_for_v4a());
+        }
+        let value = |name: HeaderName| signed.headers.get(name).map(HeaderValue::as_bytes);
+        let marker = PayloadHash::StreamingEvents.marker().map(str::as_bytes);
+        match value(header::AUTHORIZATION).and_then(<[u8]>::last_chunk::<DIGITS>) {
+            Some(seed) if value(X_AMZ_CONTENT_SHA256) == marker => Ok(super::EventSigner::new(
+                self.scope.clone(),
+                credentials.clone(),
+                *seed,
+            )),
+            _ => Err(AuthError::new(
+                AuthErrorKind::Request,
+                "the head has not been signed for an event stream: sign it with `PayloadHash::StreamingEvents` \
+                 first",
+            )),
+        }
+    }
+
     /// Whether the options leave any payload to be signed.
     pub(crate) fn signs_payload(&self) -> bool {
         self.options.sign_payload
     }
 
-    /// Whether the service takes bodies in chunks that are signed as this signs.
+    /// Whether the service takes bodies in chunks.
     pub(crate) fn takes_chunks(&self) -> bool {
-        self.options.chunks && self.scope.regions().is_none()
+        self.options.chunks
+    }
+
+    /// Whether it is SigV4a, which signs no pieces of bodies here.
+    pub(crate) fn is_v4a(&self) -> bool {
+        self.scope.regions().is_some()
     }
 
     pub(super) fn options(&self) -> &SigningOptions {

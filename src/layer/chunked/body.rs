@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use super::encoder::{Encoder, longer};
 use super::framing::Framing;
 use crate::error::{AuthError, BoxError};
+use crate::layer::BodySigner;
 use crate::layer::auth_body::{AuthBody, Buffered, Prepared};
-use crate::sigv4::ChunkSigner;
 
 /// A body that always has something ready, tiny pieces for instance, must not keep the thread.
 const FRAMES_AT_ONCE: usize = 256;
@@ -63,11 +63,11 @@ impl<B: Body> ChunkedBody<B> {
         Self::from_kind(Kind::Plain { body })
     }
 
-    pub(super) fn chunked(
-        body: B,
-        framing: Arc<Framing>,
-        signer: Option<Box<ChunkSigner>>,
-    ) -> Self {
+    pub(super) fn chunked(body: B, framing: Arc<Framing>, signer: Option<BodySigner>) -> Self {
+        let signer = match signer {
+            Some(BodySigner::Chunks(signer)) => Some(signer),
+            _ => None,
+        };
         Self::from_kind(match Encoder::new(framing, signer) {
             Ok(encoder) => Kind::Chunks {
                 body,

@@ -9,13 +9,13 @@ use super::recipe::Slot;
 use super::slots::Slots;
 use crate::error::{AuthError, AuthErrorKind};
 #[cfg(feature = "sigv4")]
+use crate::layer::BodySigner;
+#[cfg(feature = "sigv4")]
 use crate::layer::Signs;
 use crate::layer::{Applied, AuthHint, Authorizer, Guarded, Need, Setting, Verdict};
 use crate::payload::PayloadHash;
 use crate::select::selected::{Selected, SelectedAcquire, SelectedCredential, SelectedPlan};
 use crate::select::which::Which;
-#[cfg(feature = "sigv4")]
-use crate::sigv4::ChunkSigner;
 
 /// The [`Authorizer`] of [`LiveAuthLayer`](crate::LiveAuthLayer).
 #[derive(Clone)]
@@ -79,8 +79,8 @@ impl Authorizer for Live {
 
     #[cfg(feature = "sigv4")]
     #[inline]
-    fn chunk_signer(&self, plan: &mut LivePlan) -> Option<Box<ChunkSigner>> {
-        plan.selected.chunk_signer(&mut plan.plan)
+    fn body_signer(&self, plan: &mut LivePlan) -> Option<BodySigner> {
+        plan.selected.body_signer(&mut plan.plan)
     }
 
     fn judge(
