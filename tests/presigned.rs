@@ -2,12 +2,13 @@
 //! anything of it changes. And what the layer makes of a signature that goes into the query.
 
 mod changes;
+mod layer;
 mod ministack;
 mod multi_region;
-mod policies;
 mod renewals;
 mod s3s;
 mod services;
+mod websockets;
 
 use std::time::{Duration, SystemTime};
 
@@ -163,6 +164,11 @@ fn with_pairs(uri: &Uri, pairs: &[String]) -> Uri {
     Uri::from_parts(parts).expect("a URI")
 }
 
+/// Of a websocket too.
+fn is_good(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
+}
+
 #[derive(Debug)]
 struct Answer {
     status: StatusCode,
@@ -192,7 +198,7 @@ impl Holder {
 
     async fn accepted(&self, request: &Request<Bytes>, tally: &mut Tally) -> Answer {
         let answer = self.send(request).await;
-        assert!(answer.status.is_success(), "{request:?}: {answer:?}");
+        assert!(is_good(answer.status), "{request:?}: {answer:?}");
         tally.accepted += 1;
         answer
     }
@@ -212,7 +218,7 @@ impl Holder {
         let mut reasons = reasons.iter();
         let says = is_head || reasons.any(|one| answer.text.contains(one) || kind.contains(one));
         assert!(
-            !answer.status.is_success() && says,
+            !is_good(answer.status) && says,
             "{what}: {request:?}: {answer:?}"
         );
         tally.refused += 1;

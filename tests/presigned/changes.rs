@@ -51,6 +51,7 @@ const MALFORMED: &[&str] = &[
     "UnsupportedSignature",
     "InvalidSignatureException",
     "CredentialDateMismatch",
+    "UnrecognizedClientException",
     "signature we calculated does not match",
 ];
 
