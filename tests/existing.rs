@@ -279,7 +279,7 @@ fn assert_ours(scheme: Scheme, seen: &Seen, name: &str) {
             "{name}"
         ),
         Scheme::ApiKey => assert_eq!(seen.one("x-api-key"), API_KEY, "{name}"),
-        Scheme::QueryKey => unreachable!("not in a header"),
+        Scheme::Presigned | Scheme::QueryKey => unreachable!("not in a header"),
         Scheme::Bearer => assert_eq!(seen.one("authorization"), format!("Bearer {TOKEN}")),
         Scheme::OwnToken => assert_eq!(seen.one("authorization"), format!("Bearer {OWN_TOKEN}")),
         Scheme::RawBearer => assert_eq!(seen.one("x-id-token"), TOKEN, "{name}"),

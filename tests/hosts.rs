@@ -1,9 +1,10 @@
 //! Which host a request names: in its URI, in its `Host` header, in its signature, and on the wire.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SigningSettings, sign as reference_sign,
+    SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign as reference_sign,
 };
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
@@ -59,7 +60,7 @@ fn homes() -> Setup {
 
 #[tokio::test]
 async fn the_signed_host_is_the_one_on_the_wire() {
-    for scheme in [Scheme::SigV4, Scheme::Bearer] {
+    for scheme in [Scheme::SigV4, Scheme::Presigned, Scheme::Bearer] {
         for (uri, host) in SPELLINGS {
             let world = World::new(HOME, Vec::new());
             let client = world.client::<AuthBody<Full<Bytes>>>();
@@ -239,10 +240,15 @@ fn assert_good_signature(exchange: &Exchange, name: &str) {
     let [method, target, _] = line.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{line}");
     };
-    let authorization = header(exchange, "authorization")[0];
+    // In the query, or else in a header.
+    let presigned = target.split_once("X-Amz-Algorithm=");
+    let authorization = match presigned {
+        Some((_, parameters)) => parameters,
+        None => header(exchange, "authorization")[0],
+    };
     let field = |name: &str| {
         let (_, rest) = authorization.split_once(name).expect(name);
-        rest.split(',').next().expect("a field")
+        rest.split([',', '&']).next().expect("a field")
     };
     // The reference adds these two by itself.
     let own = ["x-amz-date", "x-amz-security-token"];
@@ -259,12 +265,21 @@ fn assert_good_signature(exchange: &Exchange, name: &str) {
         layer_credentials()
     };
     let identity = identity.into();
+    let mut settings = SigningSettings::default();
+    let target = match presigned {
+        Some((own, _)) => {
+            settings.signature_location = SignatureLocation::QueryParams;
+            settings.expires_in = Some(Duration::from_secs(60));
+            own.trim_end_matches(['?', '&'])
+        }
+        None => target,
+    };
     let params = SigningParams::builder()
         .identity(&identity)
         .region(REGION)
         .name(SERVICE)
         .time(signing_time())
-        .settings(SigningSettings::default())
+        .settings(settings)
         .build()
         .expect("parameters")
         .into();

@@ -63,6 +63,7 @@ mod heals;
 mod loopback;
 mod ministack;
 mod on_the_wire;
+mod presigned;
 mod selected_servers;
 mod servers;
 

@@ -228,7 +228,7 @@ fn judge(scheme: Scheme, place: Place, log: &[Exchange], name: &str) {
                 Place::Inside => true,
                 // The redirect layer knows headers, not what a query was made of; and what was
                 // taken off at a stranger's stays off.
-                Place::Outside => !strayed && (hop == 0 || scheme != Scheme::QueryKey),
+                Place::Outside => !strayed && (hop == 0 || !scheme.is_in_query()),
             };
         if expected {
             for mark in scheme.marks() {

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt};
 use tower_client_auth::layer::{Guarded, Scoped};
+use tower_client_auth::sigv4::Presigning;
 use tower_client_auth::{
     ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, AuthOverride, AuthorizeLayer, Authorizer,
     BearerTokenLayer, BoxError, Buffer, Clock, Existing, Scope, SigV4Layer, Token, TokenStyle,
@@ -39,6 +40,8 @@ pub(crate) enum Scheme {
     SigV4,
     /// SigV4 with credentials that the request brings along.
     OwnCredentials,
+    /// SigV4 with the signature in the query.
+    Presigned,
     ApiKey,
     QueryKey,
     Bearer,
@@ -49,9 +52,10 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::SigV4,
         Self::OwnCredentials,
+        Self::Presigned,
         Self::ApiKey,
         Self::QueryKey,
         Self::Bearer,
@@ -60,7 +64,12 @@ impl Scheme {
     ];
 
     pub(crate) fn signs(self) -> bool {
-        matches!(self, Self::SigV4 | Self::OwnCredentials)
+        matches!(self, Self::SigV4 | Self::OwnCredentials | Self::Presigned)
+    }
+
+    /// Whether the credential is in the URI.
+    pub(crate) fn is_in_query(self) -> bool {
+        matches!(self, Self::Presigned | Self::QueryKey)
     }
 
     /// The headers that carry the credential.
@@ -68,7 +77,7 @@ impl Scheme {
         match self {
             Self::SigV4 | Self::OwnCredentials => &["authorization", "x-amz-security-token"],
             Self::ApiKey => &["x-api-key"],
-            Self::QueryKey => &[],
+            Self::Presigned | Self::QueryKey => &[],
             Self::Bearer | Self::OwnToken => &["authorization"],
             Self::RawBearer => &[ID_TOKEN],
         }
@@ -79,6 +88,11 @@ impl Scheme {
         match self {
             Self::SigV4 => signature_marks(KEY_ID, SESSION),
             Self::OwnCredentials => signature_marks(OWN_KEY_ID, OWN_SESSION),
+            Self::Presigned => vec![
+                format!("&X-Amz-Credential={KEY_ID}%2F"),
+                format!("&X-Amz-Security-Token={SESSION}&"),
+                "&X-Amz-Signature=".to_owned(),
+            ],
             Self::ApiKey => vec![format!("\r\nx-api-key: {API_KEY}\r\n")],
             Self::QueryKey => vec![format!("{QUERY_KEY}={API_KEY_ENCODED} HTTP/1.1\r\n")],
             Self::Bearer => vec![format!("\r\nauthorization: Bearer {TOKEN}\r\n")],
@@ -122,6 +136,11 @@ impl Scheme {
             Self::SigV4 | Self::OwnCredentials => {
                 let layer = SigV4Layer::new(REGION, SERVICE, credentials(KEY_ID, SESSION))?;
                 setup.apply(layer.scope(scope)?, inner)
+            }
+            Self::Presigned => {
+                let layer = SigV4Layer::new(REGION, SERVICE, credentials(KEY_ID, SESSION))?;
+                let presigning = Presigning::expires_in(Duration::from_secs(60))?;
+                setup.apply(layer.presigned(presigning).scope(scope)?, inner)
             }
             Self::ApiKey => setup.apply(ApiKeyLayer::new(scope, API_KEY)?, inner),
             Self::QueryKey => {
