@@ -35,6 +35,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime};
 
 use http::{Request, request};
+use tower_client_auth::sigv4::Presigning;
 
 use self::requests::{Sample, samples};
 
@@ -64,6 +65,7 @@ const SMALL: usize = 4096;
 
 const CHILD: &str = "--child";
 const OURS: &str = "ours";
+const PRESIGNED: &str = "presigned";
 const AWS_SIGV4: &str = "aws-sigv4";
 
 /// Always the same, whatever the real time is.
@@ -82,6 +84,17 @@ fn ours(sample: &Sample) -> impl FnMut(&mut request::Parts) {
     }
 }
 
+fn presigned(sample: &Sample) -> impl FnMut(&mut request::Parts) {
+    let (signer, credentials) = sample.signer();
+    let presigning = Presigning::expires_in(EXPIRY).expect("a time");
+    let payload = sample.payload();
+    move |head| {
+        signer
+            .presign(head, &credentials, &payload, clock(), &presigning)
+            .expect("signed");
+    }
+}
+
 /// What callgrind runs.
 fn child(signer: &str, name: &str, signatures: usize) {
     let samples = samples();
@@ -89,6 +102,7 @@ fn child(signer: &str, name: &str, signatures: usize) {
     let sample = sample.expect("a request of that name");
     match signer {
         OURS => repeat(signatures, || sample.fresh(), ours(sample)),
+        PRESIGNED => repeat(signatures, || sample.fresh(), presigned(sample)),
         _ => repeat(
             signatures,
             || Request::from_parts(sample.fresh(), ()),
@@ -185,7 +199,8 @@ fn measure(recording: bool) -> Result<Vec<String>, String> {
     println!("instructions per signature");
     for sample in &samples() {
         let signers: &[&str] = match sample.name {
-            "R1" => &[OURS, AWS_SIGV4],
+            "R1" => &[OURS, PRESIGNED, AWS_SIGV4],
+            "R2" => &[OURS, PRESIGNED],
             _ => &[OURS],
         };
         for signer in signers {

@@ -97,12 +97,15 @@
 //! | a body that fails while it is read | at the request | [`Payload`](AuthErrorKind::Payload), the body's error as its source |
 //! | a body in chunks whose length is not known | at the request | [`Request`](AuthErrorKind::Request) |
 //! | a body in chunks that is longer or shorter than announced, or has trailers that were not | while it is sent | [`Payload`](AuthErrorKind::Payload) |
+//! | an event stream that is none, or ends within a message | while it is sent | [`Payload`](AuthErrorKind::Payload) |
+//! | a presigned URL for no time or over a week | it is built | [`Configuration`](AuthErrorKind::Configuration) |
+//! | a header that is to be signed into a URL, and is not there | at the request | [`Request`](AuthErrorKind::Request) |
 //! | a source that fails | at the request | [`Source`](AuthErrorKind::Source), the source's error as its source |
 //! | a credential that has expired | at the request | [`Expired`](AuthErrorKind::Expired) |
 //! | nobody is signed in, or the session is over | at the request | [`SignInRequired`](AuthErrorKind::SignInRequired) |
 //! | a client that fails | at the request | none: its own error, untouched |
 //!
-//! In all of them but the last, nothing was sent, or, of a body in chunks, less than the whole of it, which no server
+//! In all of them but the last, nothing was sent, or, of a body in chunks or events, less than the whole of it, which no server
 //! takes for a whole one.
 //!
 //! # Features

@@ -29,7 +29,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use tower::{Layer, Service, service_fn};
-use tower_client_auth::sigv4::SigningCredentials;
+use tower_client_auth::sigv4::{Presigning, SigningCredentials};
 use tower_client_auth::{
     ApiConfig, ApiKeyLayer, AuthBody, AuthError, AuthErrorKind, AuthorizationMode,
     BearerTokenLayer, BoxError, Buffer, Cached, CloneBody, Config, SigV4Layer, Token, TokenSource,
@@ -305,6 +305,34 @@ fn a_signature_allocates_nothing_but_headers() {
             ),
         );
         assert!(signed <= MOST && called <= MOST, "{signed} {called}");
+    }
+}
+
+/// Two for the URL, and nothing else: the text of path and query, and what clones of its authority share.
+#[test]
+fn a_presigned_url_allocates_nothing_but_its_text() {
+    const MOST: usize = 2;
+    let minute = Presigning::expires_in(Duration::from_secs(60)).expect("a time");
+    for sample in requests::samples() {
+        let (signer, credentials) = sample.signer();
+        let sign = || {
+            let (mut head, payload) = (sample.fresh(), sample.payload());
+            let time = SystemTime::UNIX_EPOCH + HOUR;
+            let sign = || signer.presign(&mut head, &credentials, &payload, time, &minute);
+            let (signed, count) = measure(sign);
+            signed.expect("signed");
+            count
+        };
+        sign();
+        let most = (0..10).map(|_| sign()).max().expect("ten");
+        promise(
+            33,
+            format!(
+                "{} ({}): a presigned URL makes {most} allocations",
+                sample.name, sample.what
+            ),
+        );
+        assert!(most <= MOST, "{most}");
     }
 }
 

@@ -42,8 +42,9 @@ pub struct ApiConfig {
     /// The AWS region it is in, which `AWS_IAM` needs. Never guessed from the host.
     #[serde(default)]
     pub region: Option<String>,
-    /// The regions that signatures are to hold in, with commas between them: `us-east-1,eu-*`, or `*` for every
-    /// one. They are SigV4a's then, for which `region` is not needed. Takes the feature `sigv4a`.
+    /// In place of `region`, for SigV4a: all regions that signatures are to hold in, as `us-east-1,eu-*` or `*`.
+    ///
+    /// Takes the feature `sigv4a`.
     #[serde(default)]
     pub region_set: Option<String>,
     /// Its signing name. If it is left out: `execute-api` for REST, `appsync` for GraphQL.

@@ -103,6 +103,7 @@ fn from_path_and_serde_agree_about_the_own_format() {
                 (Err(_), Ok(_)) => assert!(
                     [
                         "own-api-name-empty.json",
+                        "own-region-set-empty-part.json",
                         "own-api-twice.json",
                         "own-and-gen1.json",
                         "own-and-gen2.json",

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures::channel::mpsc;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use http::{HeaderValue, Request, Version, header};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -99,7 +99,9 @@ async fn talk(origin: &str, events: &[&str], one_by_one: bool, change: Change) -
         .body(StreamBody::new(frames).boxed_unsync());
     let answer = service.oneshot(request.expect("a request")).await;
     // Nothing has been sent yet, and there is an answer.
-    let mut answers = answer.expect("an answer").into_body().into_data_stream();
+    let answers = answer.expect("an answer").into_body().into_data_stream();
+    // The stream may end with an empty frame.
+    let mut answers = answers.try_filter(|piece| future::ready(!piece.is_empty()));
     let mut said = Vec::new();
     let text = |answer: Bytes| String::from_utf8_lossy(&answer).into_owned();
     for event_text in events {

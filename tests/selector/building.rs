@@ -89,6 +89,40 @@ fn a_missing_key_or_region_is_said() {
     );
 }
 
+/// A region set makes signatures of SigV4a, and needs no region.
+#[tokio::test]
+async fn a_region_set_is_signed_for() {
+    let mut config: Config = r#"{"apis": {"everywhere": {
+        "endpoint": "https://api.example.com", "mode": "AWS_IAM", "service": "s3", "region_set": "us-east-1, eu-*"
+    }}}"#
+    .parse()
+    .expect("a good file");
+    let selector = |config: &Config| {
+        let selector = config.clone().selector();
+        selector.aws_credentials(credentials()).expect("good ones")
+    };
+    let layer = selector(&config).layer("everywhere").expect("a layer");
+    let headers = sent(&layer, get("/key")).await.head.headers;
+    assert_eq!(headers["x-amz-region-set"], "us-east-1,eu-*");
+    let authorization = headers["authorization"].to_str().expect("ASCII");
+    assert!(
+        authorization.starts_with("AWS4-ECDSA-P256-SHA256 Credential=AKID"),
+        "{authorization}"
+    );
+    assert!(
+        authorization.contains("/s3/aws4_request, "),
+        "{authorization}"
+    );
+
+    let api = config.apis.get_mut("everywhere").expect("there");
+    api.region_set = Some("eu west".to_owned());
+    assert_eq!(
+        message(selector(&config).layer("everywhere")),
+        "the API `everywhere`: the region set has a character other than letters, digits, `-`, `.` and `_`: give \
+         regions with commas between them, such as `us-east-1,eu-*`, or `*` for all"
+    );
+}
+
 #[test]
 fn a_key_that_cannot_be_sent_is_an_error_with_the_apis_name() {
     for key in ["", "CANARY\n", "CANARY ü"] {

@@ -47,7 +47,8 @@ impl<'a> Claims<'a> {
             let value = signed.headers.get(name)?;
             std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
         };
-        let (algorithm, fields) = text(header::AUTHORIZATION)?.split_once(' ')?;
+        let authorization = signed.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (algorithm, fields) = authorization.trim().split_once(' ')?;
         let field = |name: &str| {
             let mut fields = fields.split(',').map(str::trim);
             fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
