@@ -15,7 +15,7 @@ mod v4;
 mod v4a;
 
 use adaptations::Adaptation;
-use cases::{Case, suite};
+use cases::Case;
 
 /// Where a signature is.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -82,6 +82,9 @@
 //! | tabs around a value | trimmed, as spaces are | signed | HTTP takes them off on the way (RFC 9110, section 5.5) |
 //! | paths that are encoded once | decoded and encoded strictly: `/a(b)`, `/%c3%a9` and `/a%2Fb` are signed as `/a%28b%29`, `/%C3%A9` and `/a/b` | as they stand | S3 decodes the path and encodes the object key, all but its slashes ([S3][s3]) |
 //! | events | none | every header in a TRACE event | API keys and cookies are among them |
+//! | headers of a presigned URL | covered as they are otherwise, unless [chosen](Presigning::signed_headers) | not `x-amz-user-agent` and `x-amz-checksum-mode` | S3 demands that all `x-amz-` headers of a request are signed ([S3][s3]) |
+//! | payload of a presigned URL | told as `X-Amz-Content-Sha256`, if it is not what the service expects | never told | S3 takes it for unsigned, and others hash it: neither can know |
+//! | end of a presigned URL | that of the credentials, if they end sooner | not heeded | the URL is no good without them |
 //!
 //! [iam]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 //! [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
@@ -111,6 +114,20 @@
 //! - Outside S3 an `x-amz-content-sha256` that the request has is believed, and so is an
 //!   `x-amz-security-token` where the credentials have none. Here they are taken for what is left of
 //!   an older signature.
+//!
+//! For presigned URLs it differs in more, since it takes them apart and puts them together again:
+//!
+//! - The query is decoded and encoded anew. Of parameters with the same name the first is kept, and
+//!   escapes that are no UTF-8 become replacement characters. Here it is sent as it stands.
+//! - What is in the body goes into the query, and no payload is told. Here the body stays. S3 is told its
+//!   hash, if it has been given, and others that it is not signed, also over plain http, where botocore
+//!   signs every payload but S3's.
+//! - The session token is always signed. Here that for AWS IoT's websockets, `iotdevicegateway`, stands
+//!   behind the signature.
+//! - A `content-type` of `application/x-www-form-urlencoded; charset=utf-8` is dropped. Here it is a
+//!   header like any other.
+//! - An `authorization` header, or one that is left of an older signature, is covered, and parameters
+//!   that are left of one are there twice. Here they are removed.
 //!
 //! Here, too, the tests show each difference, and hold the two together everywhere else.
 
