@@ -130,6 +130,18 @@
 //!   that are left of one are there twice. Here they are removed.
 //!
 //! Here, too, the tests show each difference, and hold the two together everywhere else.
+//!
+//! # Beside AWS's common runtime
+//!
+//! The C library under several of AWS's SDKs has SigV4a, too. Its differences are few, and are shown by
+//! the tests like the others:
+//!
+//! - A `+` in a query is a plus sign, and a `%` without two digits an error.
+//! - A path that ends in `/.` or `/..` loses its last slash, and all kinds of white space inside a
+//!   header's value are folded, as botocore has it.
+//! - Fewer headers are left unsigned: of those above `expect`, `sec-websocket-key`, `transfer-encoding`,
+//!   `upgrade`, `user-agent` and `x-amzn-trace-id`.
+//! - What a request has of an older signature is an error.
 
 mod canonical;
 mod chunk;

@@ -30,7 +30,7 @@ pub(super) struct Url {
 }
 
 impl Url {
-    fn new(service: &str) -> Self {
+    pub(super) fn new(service: &str) -> Self {
         Self {
             setup: Setup::new(service),
             seconds: 900,

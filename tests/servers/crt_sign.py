@@ -12,6 +12,7 @@ from awscrt.auth import (
     AwsSigningConfig,
     aws_sign_request,
 )
+from awscrt.exceptions import AwsCrtError
 from awscrt.http import HttpHeaders, HttpRequest
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -40,8 +41,12 @@ def sign(case):
         expiration_in_seconds=expires,
         omit_session_token=case["append_token"],
     )
-    request = HttpRequest(case["method"], case["target"], HttpHeaders(case["headers"]))
-    aws_sign_request(request, config).result()
+    headers = HttpHeaders([(name, value) for name, value in case["headers"]])
+    request = HttpRequest(case["method"], case["target"], headers)
+    try:
+        aws_sign_request(request, config).result()
+    except AwsCrtError as error:
+        return {"error": str(error)}
     return {"target": request.path, "headers": list(request.headers)}
 
 
