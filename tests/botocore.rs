@@ -1,9 +1,6 @@
 //! Our signer beside botocore's: the same on random requests, and different where the documentation
 //! of `sigv4` says so.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +12,10 @@ use tower_client_auth::PayloadHash;
 use tower_client_auth::sigv4::{Signer, SigningCredentials, SigningOptions, SigningScope};
 
 use crate::oracle::{Random, UNSIGNED};
-use crate::servers::{python, skipped};
+use crate::servers::{Asked, skipped};
 use crate::support::promise;
+
+mod presigned;
 
 /// What a signature adds to a request.
 const OWN_HEADERS: [&str; 4] = [
@@ -40,38 +39,6 @@ const UNSIGNED_BY_BOTH: [&str; 11] = [
     "authorization", "connection", "expect", "keep-alive", "proxy-authorization", "te", "trailer",
     "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id",
 ];
-
-/// A Python process that signs what it is sent.
-struct Botocore {
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    /// It ends when this process does, because its input ends then.
-    _process: Child,
-}
-
-impl Botocore {
-    fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/botocore_sign.py");
-        let mut process = Command::new(python())
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a Python process");
-        Self {
-            requests: process.stdin.take().expect("a pipe"),
-            answers: BufReader::new(process.stdout.take().expect("a pipe")),
-            _process: process,
-        }
-    }
-
-    fn ask(&mut self, request: &Value) -> Value {
-        writeln!(self.requests, "{request}").expect("botocore is running");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("an answer");
-        serde_json::from_str(&answer).expect("botocore signed it; if not, it says why above")
-    }
-}
 
 /// A request, and what it is signed with.
 #[derive(Clone, Debug)]
@@ -123,25 +90,32 @@ impl Case {
         head
     }
 
-    fn ours(&self) -> Signed {
+    fn signer(&self) -> Signer {
         let scope = SigningScope::new(self.region, self.service).expect("a scope");
-        let signer = Signer::new(scope, SigningOptions::for_service(self.service));
-        let credentials = Credentials::new(
-            "AKIDEXAMPLE",
-            &self.secret,
-            self.token.clone(),
-            None,
-            "botocore",
-        );
-        let credentials = SigningCredentials::new(credentials).expect("credentials");
-        let payload = if self.unsigned_payload {
-            PayloadHash::Unsigned
-        } else {
-            PayloadHash::of(&self.body)
-        };
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.time);
+        Signer::new(scope, SigningOptions::for_service(self.service))
+    }
+
+    fn credentials(&self) -> SigningCredentials {
+        let token = self.token.clone();
+        let credentials = Credentials::new("AKIDEXAMPLE", &self.secret, token, None, "botocore");
+        SigningCredentials::new(credentials).expect("credentials")
+    }
+
+    fn payload(&self) -> PayloadHash {
+        match self.unsigned_payload {
+            true => PayloadHash::Unsigned,
+            false => PayloadHash::of(&self.body),
+        }
+    }
+
+    fn time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.time)
+    }
+
+    fn ours(&self) -> Signed {
         let mut head = self.head();
-        let signed = signer.sign(&mut head, &credentials, &payload, time);
+        let (credentials, payload, time) = (self.credentials(), self.payload(), self.time());
+        let signed = self.signer().sign(&mut head, &credentials, &payload, time);
         signed.expect("signed");
         let text = |value: &HeaderValue| value.to_str().expect("ASCII").to_owned();
         Signed {
@@ -150,11 +124,22 @@ impl Case {
         }
     }
 
+    fn theirs(&self) -> Signed {
+        let answer = self.ask(None);
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Signed {
+            own: OWN_HEADERS.map(|name| text(&answer["headers"][name])),
+            canonical: text(&answer["canonical"]),
+        }
+    }
+
     /// botocore is told how to sign for a service by what it is a client of, and by whoever calls
     /// it. So are we here, and by AWS's documentation rather than by our presets.
-    fn theirs(&self) -> Signed {
-        static BOTOCORE: LazyLock<Mutex<Botocore>> =
-            LazyLock::new(|| Mutex::new(Botocore::start()));
+    ///
+    /// The signature is in the query if the URL is to expire, after so many seconds.
+    fn ask(&self, expires: Option<u64>) -> Value {
+        static BOTOCORE: LazyLock<Mutex<Asked>> =
+            LazyLock::new(|| Mutex::new(Asked::python("botocore_sign.py")));
 
         let signer = if self.service.starts_with("s3") {
             "s3"
@@ -188,16 +173,12 @@ impl Case {
             "url": self.url,
             "headers": headers,
             "body": body,
+            "expires": expires,
         });
-        let answer = BOTOCORE
+        BOTOCORE
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .ask(&request);
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        Signed {
-            own: OWN_HEADERS.map(|name| text(&answer["headers"][name])),
-            canonical: text(&answer["canonical"]),
-        }
+            .ask(&request)
     }
 }
 
@@ -254,6 +235,17 @@ impl Random {
     }
 
     fn url(&mut self, s3: bool) -> String {
+        let url = self.url_without_query(s3);
+        let pairs: Vec<_> = (0..self.below(6)).map(|_| self.pair()).collect();
+        let mark = if pairs.is_empty() && self.one_in(2) {
+            ""
+        } else {
+            "?"
+        };
+        format!("{url}{mark}{}", pairs.join("&"))
+    }
+
+    fn url_without_query(&mut self, s3: bool) -> String {
         let scheme = self.pick(&["http", "https"]);
         let host = self.pick(&[
             "a.example.com",
@@ -276,13 +268,7 @@ impl Random {
         if matches!(path.rsplit('/').next(), Some("." | "..")) {
             path.push('x');
         }
-        let pairs: Vec<_> = (0..self.below(6)).map(|_| self.pair()).collect();
-        let mark = if pairs.is_empty() && self.one_in(2) {
-            ""
-        } else {
-            "?"
-        };
-        format!("{scheme}://{host}{port}/{path}{mark}{}", pairs.join("&"))
+        format!("{scheme}://{host}{port}/{path}")
     }
 
     /// Of few pieces, so that names and whole pairs repeat.

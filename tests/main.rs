@@ -35,6 +35,7 @@ mod wiped;
 
 // Signatures.
 mod botocore;
+mod ecdsa;
 mod explain;
 mod official_suite;
 mod oracle;

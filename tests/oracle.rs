@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningInstructions,
+    SigningParams, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use http::header::{AUTHORIZATION, HOST, HeaderName};
@@ -19,6 +19,10 @@ use tower_client_auth::{AuthError, AuthErrorKind, PayloadHash};
 
 use crate::remembered::before;
 use crate::support::promise;
+
+mod crt;
+mod presigned;
+mod v4a;
 
 /// One of every name and prefix that the documentation says is not signed.
 #[rustfmt::skip]
@@ -69,14 +73,17 @@ impl Setup {
         Credentials::new("AKIDEXAMPLE", &self.secret, token, None, "oracle")
     }
 
-    fn sign(&self, head: &mut request::Parts) -> Result<(), AuthError> {
-        let options = SigningOptions::default()
+    fn options(&self) -> SigningOptions {
+        SigningOptions::default()
             .path_encoding(self.encoding)
             .normalize_path(self.normalize)
-            .send_payload_hash(self.send_payload_hash);
+            .send_payload_hash(self.send_payload_hash)
+    }
+
+    fn sign(&self, head: &mut request::Parts) -> Result<(), AuthError> {
         let scope = SigningScope::new(&self.region, &self.service)?;
         let credentials = SigningCredentials::new(self.credentials())?;
-        Signer::new(scope, options).sign(head, &credentials, &self.payload, self.time)
+        Signer::new(scope, self.options()).sign(head, &credentials, &self.payload, self.time)
     }
 
     /// The headers after our signer.
@@ -86,8 +93,7 @@ impl Setup {
         head.headers
     }
 
-    /// The headers after the reference signer.
-    fn theirs(&self, head: &request::Parts) -> HeaderMap {
+    fn settings(&self) -> SigningSettings {
         let mut settings = SigningSettings::default();
         if self.encoding == PathEncoding::Single {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -97,33 +103,45 @@ impl Setup {
         if self.send_payload_hash || self.payload == PayloadHash::Unsigned {
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
+        settings
+    }
+
+    /// What the reference signer adds to a request with this URI and those headers of `head`.
+    fn instructions(
+        &self,
+        head: &request::Parts,
+        uri: &str,
+        is_signed: impl Fn(&HeaderName) -> bool,
+        params: &SigningParams<'_>,
+    ) -> SigningInstructions {
+        let body = match self.payload {
+            PayloadHash::Unsigned => SignableBody::UnsignedPayload,
+            hash => SignableBody::Precomputed(hash.to_string()),
+        };
+        let signed = head.headers.iter().filter(|(name, _)| is_signed(name));
+        let signed = signed.map(|(name, value)| {
+            let value = std::str::from_utf8(value.as_bytes()).expect("text");
+            (name.as_str(), value)
+        });
+        let request = SignableRequest::new(head.method.as_str(), uri, signed, body);
+        let output = sign(request.expect("a request"), params).expect("signed");
+        output.into_parts().0
+    }
+
+    /// The headers after the reference signer.
+    fn theirs(&self, head: &request::Parts) -> HeaderMap {
         let identity = self.credentials().into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
             .name(&self.service)
             .time(self.time)
-            .settings(settings)
+            .settings(self.settings())
             .build()
             .expect("complete")
             .into();
-        let body = match self.payload {
-            PayloadHash::Unsigned => SignableBody::UnsignedPayload,
-            hash => SignableBody::Precomputed(hash.to_string()),
-        };
-        let signed = head
-            .headers
-            .iter()
-            .filter(|(name, _)| !UNSIGNED.contains(&name.as_str()))
-            .map(|(name, value)| {
-                let value = std::str::from_utf8(value.as_bytes()).expect("text");
-                (name.as_str(), value)
-            });
         let uri = head.uri.to_string();
-        let request = SignableRequest::new(head.method.as_str(), uri, signed, body);
-        let (instructions, _) = sign(request.expect("a request"), &params)
-            .expect("signed")
-            .into_parts();
+        let instructions = self.instructions(head, &uri, is_signed, &params);
         let mut request = Request::from_parts(head.clone(), ());
         instructions.apply_to_request_http1x(&mut request);
         request.into_parts().0.headers
@@ -137,6 +155,10 @@ impl Setup {
     fn their_signature(&self, uri: &str) -> HeaderValue {
         self.theirs(&get(uri))[AUTHORIZATION].clone()
     }
+}
+
+fn is_signed(name: &HeaderName) -> bool {
+    !UNSIGNED.contains(&name.as_str())
 }
 
 fn get(uri: &str) -> request::Parts {

@@ -12,8 +12,10 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+mod asked;
 mod supervised;
 
+pub(crate) use asked::Asked;
 pub(crate) use supervised::Supervised;
 
 const SKIP: &str = "TOWER_CLIENT_AUTH_SKIP_SERVERS";

@@ -90,6 +90,9 @@
 //! | tabs around a value | trimmed, as spaces are | signed | HTTP takes them off on the way (RFC 9110, section 5.5) |
 //! | paths that are encoded once | decoded and encoded strictly: `/a(b)`, `/%c3%a9` and `/a%2Fb` are signed as `/a%28b%29`, `/%C3%A9` and `/a/b` | as they stand | S3 decodes the path and encodes the object key, all but its slashes ([S3][s3]) |
 //! | events | none | every header in a TRACE event | API keys and cookies are among them |
+//! | headers of a presigned URL | covered as they are otherwise, unless [chosen](Presigning::signed_headers) | not `x-amz-user-agent` and `x-amz-checksum-mode` | S3 demands that all `x-amz-` headers of a request are signed ([S3][s3]) |
+//! | payload of a presigned URL | told as `X-Amz-Content-Sha256`, if it is not what the service expects | never told | S3 takes it for unsigned, and others hash it: neither can know |
+//! | end of a presigned URL | that of the credentials, if they end sooner | not heeded | the URL is no good without them |
 //!
 //! [iam]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 //! [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
@@ -120,7 +123,33 @@
 //!   `x-amz-security-token` where the credentials have none. Here they are taken for what is left of
 //!   an older signature.
 //!
+//! For presigned URLs it differs in more, since it takes them apart and puts them together again:
+//!
+//! - The query is decoded and encoded anew. Of parameters with the same name the first is kept, and
+//!   escapes that are no UTF-8 become replacement characters. Here it is sent as it stands.
+//! - What is in the body goes into the query, and no payload is told. Here the body stays. S3 is told its
+//!   hash, if it has been given, and others that it is not signed, also over plain http, where botocore
+//!   signs every payload but S3's.
+//! - The session token is always signed. Here that for AWS IoT's websockets, `iotdevicegateway`, stands
+//!   behind the signature.
+//! - A `content-type` of `application/x-www-form-urlencoded; charset=utf-8` is dropped. Here it is a
+//!   header like any other.
+//! - An `authorization` header, or one that is left of an older signature, is covered, and parameters
+//!   that are left of one are there twice. Here they are removed.
+//!
 //! Here, too, the tests show each difference, and hold the two together everywhere else.
+//!
+//! # Beside AWS's common runtime
+//!
+//! The C library under several of AWS's SDKs has SigV4a, too. Its differences are few, and are shown by
+//! the tests like the others:
+//!
+//! - A `+` in a query is a plus sign. A `%` without two digits is an error, and so is a `:` before a `/`.
+//! - A path that ends in `/.` or `/..` loses its last slash, and all kinds of white space inside a
+//!   header's value are folded, as botocore has it.
+//! - Fewer headers are left unsigned: of those above `expect`, `sec-websocket-key`, `transfer-encoding`,
+//!   `upgrade`, `user-agent` and `x-amzn-trace-id`.
+//! - What a request has of an older signature is an error.
 
 mod canonical;
 mod chunk;

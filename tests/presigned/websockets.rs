@@ -13,6 +13,11 @@ fn uri(stack: &MiniStack) -> Uri {
     stack.uri(&format!("abc123-ats.iot.{REGION}.localhost"), "/mqtt")
 }
 
+/// With a connection of its own: MiniStack closes it after it has refused to upgrade it, and does not say so.
+fn holder() -> Holder {
+    Holder::new()
+}
+
 /// What a device sends to have its connection upgraded, of which the signature knows nothing.
 fn upgrade(mut request: Request<Bytes>) -> Request<Bytes> {
     for (name, value) in [
@@ -34,7 +39,6 @@ async fn a_device_connects_by_a_presigned_url() {
         return;
     }
     let stack = MiniStack::shared();
-    let holder = Holder::new();
     let mut tally = Tally::default();
     let get = request(Method::GET, &uri(stack), &[]);
     for who in [Who::User, Who::Role] {
@@ -51,12 +55,12 @@ async fn a_device_connects_by_a_presigned_url() {
                 let is_way = ["another host", "another method"].contains(&change.what);
                 let mut changed = sent.clone();
                 if !is_way && (change.make)(&mut changed) {
-                    holder
+                    holder()
                         .refused(change.what, &changed, &FORBIDDEN, &mut tally)
                         .await;
                 }
             }
-            let answer = holder.accepted(&sent, &mut tally).await;
+            let answer = holder().accepted(&sent, &mut tally).await;
             assert_eq!(answer.status, StatusCode::SWITCHING_PROTOCOLS);
             assert_eq!(answer.headers["sec-websocket-protocol"], "mqtt");
         }
@@ -80,9 +84,9 @@ async fn a_device_connects_by_a_presigned_url() {
             .expect("presigned");
         let sent = upgrade(Request::from_parts(head, Bytes::new()));
         match good {
-            true => drop(holder.accepted(&sent, &mut tally).await),
+            true => drop(holder().accepted(&sent, &mut tally).await),
             false => {
-                holder
+                holder()
                     .refused("a signed token", &sent, &FORBIDDEN, &mut tally)
                     .await
             }
@@ -92,7 +96,7 @@ async fn a_device_connects_by_a_presigned_url() {
         assert!(set(&mut other, "X-Amz-Security-Token", |token| format!(
             "{token}A"
         )));
-        holder
+        holder()
             .refused("another token", &other, &FORBIDDEN, &mut tally)
             .await;
     }

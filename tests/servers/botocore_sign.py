@@ -10,6 +10,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 SIGNERS = {"s3": botocore.auth.S3SigV4Auth, "v4": botocore.auth.SigV4Auth}
+QUERY_SIGNERS = {
+    "s3": botocore.auth.S3SigV4QueryAuth,
+    "v4": botocore.auth.SigV4QueryAuth,
+}
 OWN_HEADERS = (
     "authorization",
     "x-amz-content-sha256",
@@ -23,7 +27,13 @@ def sign(case):
     # A signer has no other way to be told the time.
     botocore.auth.get_current_datetime = lambda: now
     credentials = Credentials("AKIDEXAMPLE", case["secret"], case["token"])
-    signer = SIGNERS[case["signer"]](credentials, case["service"], case["region"])
+    expires = case["expires"]
+    if expires is None:
+        signer = SIGNERS[case["signer"]](credentials, case["service"], case["region"])
+    else:
+        signer = QUERY_SIGNERS[case["signer"]](
+            credentials, case["service"], case["region"], expires=expires
+        )
     canonical = []
     compute = signer.canonical_request
     signer.canonical_request = lambda request: canonical.append(compute(request)) or canonical[-1]
@@ -32,7 +42,7 @@ def sign(case):
     request = AWSRequest(method=case["method"], url=case["url"], data=body)
     for name, value in case["headers"]:
         request.headers[name] = value  # appends
-    if case["payload"] == "sent":
+    if case["payload"] == "sent" and expires is None:
         request.headers["x-amz-content-sha256"] = signer.payload(request)
     if case["payload"] == "unsigned":
         request.context["payload_signing_enabled"] = False
@@ -41,7 +51,7 @@ def sign(case):
     signer.add_auth(request)
 
     headers = {name: request.headers.get(name) for name in OWN_HEADERS}
-    return {"headers": headers, "canonical": canonical[-1]}
+    return {"headers": headers, "url": request.url, "canonical": canonical[-1]}
 
 
 for line in sys.stdin.buffer:
