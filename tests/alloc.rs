@@ -319,7 +319,7 @@ fn a_presigned_url_allocates_nothing_but_its_text() {
             let (mut head, payload) = (sample.fresh(), sample.payload());
             let time = SystemTime::UNIX_EPOCH + HOUR;
             let sign = || signer.presign(&mut head, &credentials, &payload, time, &minute);
-            let (signed, count) = measure(sign);
+            let (signed, count, _) = measure(sign);
             signed.expect("signed");
             count
         };
