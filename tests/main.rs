@@ -75,6 +75,7 @@ mod browser;
 mod call;
 mod events;
 mod examples;
+mod proxy;
 #[allow(dead_code, reason = "a part of it is for the examples")]
 #[path = "../examples/stand_in/signature.rs"]
 mod signature;

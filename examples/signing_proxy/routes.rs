@@ -114,15 +114,18 @@ impl Routes {
         if let Some(upstream) = by_scope(&covering, head) {
             return Ok(upstream);
         }
-        covering
+        let deepest = covering.iter().map(|one| one.depth()).max();
+        let mut deepest = covering
             .into_iter()
-            .max_by_key(|one| one.depth())
-            .ok_or_else(|| {
-                Refusal::forbidden(
-                    "path_not_listed",
-                    "the upstreams at this host are at other paths",
-                )
-            })
+            .filter(|one| Some(one.depth()) == deepest);
+        match (deepest.next(), deepest.next()) {
+            (None, _) => Err(Refusal::forbidden(
+                "path_not_listed",
+                "the upstreams at this host are at other paths",
+            )),
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(no_choice()),
+        }
     }
 
     /// By what the caller's own signature is for, which need not be a good one; by the path's beginning; or there
@@ -140,12 +143,7 @@ impl Routes {
         }
         match self.upstreams.default {
             Some(at) => Ok((all[at], path)),
-            None => Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                "no_upstream",
-                "this could be for several upstreams: begin the path with `/` and the name of one, send its host as \
-                 `Host`, or start the proxy with `--default NAME`",
-            )),
+            None => Err(no_choice()),
         }
     }
 }
@@ -155,6 +153,15 @@ fn has_dot_segments(path: &str) -> bool {
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");
         plain == "." || plain == ".." || plain.contains("%2f") || plain.contains("%5c")
     })
+}
+
+fn no_choice() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "no_upstream",
+        "this could be for several upstreams: begin the path with `/` and the name of one, send its host as `Host`, or \
+         start the proxy with `--default NAME`",
+    )
 }
 
 /// With HTTP/1.1 there is exactly one (RFC 9112, section 3.2).
