@@ -47,7 +47,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BoxError> {
     // What was measured is put into its buckets now and then, so that it takes no memory where nobody reads it.
     let upkeep = handle.clone();
     tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_secs(5));
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
         loop {
             ticks.tick().await;
             upkeep.run_upkeep();
