@@ -21,6 +21,8 @@ mod args;
 mod body;
 #[path = "signing_proxy/callers.rs"]
 mod callers;
+#[path = "signing_proxy/chunks.rs"]
+mod chunks;
 #[path = "signing_proxy/forward.rs"]
 mod forward;
 #[path = "signing_proxy/headers.rs"]

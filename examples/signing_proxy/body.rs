@@ -29,6 +29,7 @@ pub(crate) enum Fault {
     TooLong = 1,
     Stalled = 2,
     Broken = 3,
+    Malformed = 4,
 }
 
 impl Meter {
@@ -55,6 +56,7 @@ impl Meter {
             1 => Some(Fault::TooLong),
             2 => Some(Fault::Stalled),
             3 => Some(Fault::Broken),
+            4 => Some(Fault::Malformed),
             _ => None,
         }
     }
@@ -65,7 +67,7 @@ impl Meter {
         self.moved.store(moved, Ordering::Relaxed);
     }
 
-    fn fail(&self, fault: Fault) -> Fault {
+    pub(crate) fn fail(&self, fault: Fault) -> Fault {
         self.fault.store(fault as u8, Ordering::Relaxed);
         fault
     }
@@ -145,6 +147,7 @@ impl fmt::Display for Fault {
             Self::TooLong => "the body is longer than this proxy lets pass",
             Self::Stalled => "the body stood still for too long",
             Self::Broken => "the body ended before its end",
+            Self::Malformed => "the body is not in the chunks that its head announces",
         })
     }
 }

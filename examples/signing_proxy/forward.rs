@@ -12,6 +12,7 @@ use tower_client_auth::{AuthError, AuthErrorKind, AuthHint, AuthOverride, BoxErr
 
 use crate::body::{Fault, Meter, Metered};
 use crate::callers::Callers;
+use crate::chunks::{Decoder, Unchunked};
 use crate::headers::Rules;
 use crate::ops::Ops;
 use crate::record::Record;
@@ -83,7 +84,7 @@ impl Proxy {
             return Err(too_long());
         }
 
-        let said = said_of_payload(&head.headers, upstream.payload)?;
+        let said = Said::of(&head.headers, upstream.payload);
         head.uri = self
             .rules
             .query(uri)
@@ -92,18 +93,34 @@ impl Proxy {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         self.rules.request(&mut head.headers);
-        if let Some(said) = said {
-            head.extensions
-                .insert(AuthOverride::new().payload_hash(said));
-        }
-
         let meter = record.received();
+        let decoder = match said {
+            Said::Nothing => None,
+            Said::Hash(hash) => {
+                let said = AuthOverride::new().payload_hash(hash);
+                head.extensions.insert(said);
+                None
+            }
+            Said::Chunks => {
+                if upstream.payload == Payload::Unsigned {
+                    let unsigned = AuthOverride::new().payload_hash(PayloadHash::Unsigned);
+                    head.extensions.insert(unsigned);
+                }
+                if upstream.payload != Payload::Auto {
+                    // Only what goes out in chunks has trailers.
+                    head.headers.remove("x-amz-trailer");
+                }
+                Some(Decoder::of(&mut head.headers, Arc::clone(&meter))?)
+            }
+        };
+
         let body = Metered::new(
             body,
             Arc::clone(&meter),
             self.limits.body,
             self.limits.body_timeout,
         );
+        let body = Unchunked::new(body, decoder);
         let answered = upstream
             .stack
             .clone()
@@ -160,29 +177,34 @@ impl Proxy {
     }
 }
 
-/// What a caller says of its body's hash. The upstream compares, so there is no harm in believing it, and nothing
-/// need be read first.
-fn said_of_payload(headers: &HeaderMap, payload: Payload) -> Result<Option<PayloadHash>, Refusal> {
-    let said = headers
-        .get("x-amz-content-sha256")
-        .map(|value| value.as_bytes());
-    Ok(match (payload, said) {
-        (Payload::Unsigned, _) => Some(PayloadHash::Unsigned),
-        (Payload::Hash, _) | (_, None) => None,
-        (Payload::Auto, Some(b"UNSIGNED-PAYLOAD")) => Some(PayloadHash::Unsigned),
-        (Payload::Auto, Some(b"STREAMING-UNSIGNED-PAYLOAD-TRAILER")) => {
-            Some(PayloadHash::StreamingUnsignedTrailer)
+/// What is known of a body before it is read.
+enum Said {
+    Nothing,
+    /// The upstream compares, so there is no harm in believing it.
+    Hash(PayloadHash),
+    /// It is in chunks, which the caller signed.
+    Chunks,
+}
+
+impl Said {
+    fn of(headers: &HeaderMap, payload: Payload) -> Self {
+        let said = headers.get("x-amz-content-sha256");
+        let said = said.map(|value| value.as_bytes());
+        match (payload, said) {
+            (Payload::Auto | Payload::Unsigned, Some(b"STREAMING-UNSIGNED-PAYLOAD-TRAILER")) => {
+                Self::Hash(PayloadHash::StreamingUnsignedTrailer)
+            }
+            (_, Some(said)) if said.starts_with(b"STREAMING-") => Self::Chunks,
+            (Payload::Unsigned, _) | (Payload::Auto, Some(b"UNSIGNED-PAYLOAD")) => {
+                Self::Hash(PayloadHash::Unsigned)
+            }
+            (Payload::Auto, Some(said)) => {
+                let hash = std::str::from_utf8(said).ok().and_then(hash);
+                hash.map_or(Self::Nothing, Self::Hash)
+            }
+            (Payload::Hash, _) | (Payload::Auto, None) => Self::Nothing,
         }
-        (Payload::Auto, Some(said)) if said.starts_with(b"STREAMING-") => {
-            return Err(Refusal::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "signed_chunks",
-                "the body comes in chunks that are signed with the caller's own credentials, and would have to be \
-                 signed anew: have the SDK not sign chunks",
-            ));
-        }
-        (Payload::Auto, Some(said)) => std::str::from_utf8(said).ok().and_then(hash),
-    })
+    }
 }
 
 fn hash(text: &str) -> Option<PayloadHash> {
@@ -221,6 +243,10 @@ impl Failure {
             Some(Fault::Broken) => {
                 Refusal::bad_request("body_broken", "the request's body ended before its end")
             }
+            Some(Fault::Malformed) => Refusal::bad_request(
+                "bad_chunks",
+                "the request's body is not in the chunks that its head announces",
+            ),
             None => match AuthError::find(error.as_ref()) {
                 Some(error) => of_layer(error),
                 None => Refusal::new(

@@ -147,6 +147,8 @@ pub(crate) fn infer(host: &str) -> Option<Signed> {
     match last {
         // Of several regions: signatures there are of another kind.
         "s3-global" => None,
+        // Of a bucket in any.
+        "s3-accelerate" => None,
         // An account's own.
         "iot" if name.ends_with("-ats.iot") => signed("iotdata", region),
         _ => signed(renamed(last), region),

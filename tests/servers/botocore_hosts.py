@@ -1,6 +1,7 @@
 """Prints every host that botocore knows, with what it signs for there: host, service, region."""
 
 import botocore.session
+from botocore.exceptions import EndpointVariantError
 
 VARIANTS = ({}, {"use_fips_endpoint": True}, {"use_dualstack_endpoint": True})
 
@@ -14,7 +15,10 @@ for service in session.get_available_services():
         regions = session.get_available_regions(prefix, partition)
         for region in regions or session.get_available_regions(service, partition):
             for variant in VARIANTS:
-                endpoint = resolver.construct_endpoint(prefix, region, partition, **variant)
+                try:
+                    endpoint = resolver.construct_endpoint(prefix, region, partition, **variant)
+                except EndpointVariantError:
+                    continue
                 if endpoint is None:
                     continue
                 scope = endpoint.get("credentialScope", {})

@@ -16,9 +16,10 @@ use tower_client_auth::{
 use super::connector::Connections;
 use super::spec::{Payload, Route};
 use crate::body::Metered;
+use crate::chunks::Unchunked;
 
 /// What callers send.
-pub(crate) type Inbound = Metered<Incoming>;
+pub(crate) type Inbound = Unchunked<Metered<Incoming>>;
 
 /// What upstreams answer.
 pub(crate) type Outbound = UnsyncBoxBody<Bytes, BoxError>;
