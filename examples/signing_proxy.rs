@@ -68,6 +68,7 @@ use crate::headers::Rules;
 use crate::listen::{Address, Listener};
 use crate::ops::Ops;
 use crate::routes::Routes;
+use crate::secrets::Key;
 use crate::server::{Phase, Settings};
 use crate::services::{Inside, Outside};
 use crate::upstream::Upstreams;
@@ -84,6 +85,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: Arguments) -> Result<(), BoxError> {
+    let caller_key = caller_key(&args)?;
     let numbers = metrics::install()?;
     let mut upstreams = Upstreams::new(&args).await?;
     let ops = Ops::new(std::mem::take(&mut upstreams.probes), numbers);
@@ -96,7 +98,7 @@ async fn serve(args: Arguments) -> Result<(), BoxError> {
 
     let proxy = Proxy {
         routes: Routes::new(upstreams, &args.front.names),
-        callers: Callers::new(args.front.caller_key.clone(), &args.front.origins),
+        callers: Callers::new(caller_key, &args.front.origins),
         rules: Rules::new(&args.headers, !args.front.origins.is_empty()),
         ops: Arc::clone(&ops),
         ops_inside: ops_listeners.is_empty(),
@@ -134,6 +136,15 @@ async fn serve(args: Arguments) -> Result<(), BoxError> {
     ops_phase.send_replace(Phase::Closed);
     let _ = asked.await?;
     served
+}
+
+fn caller_key(args: &Arguments) -> Result<Option<Key>, BoxError> {
+    let Some(typed) = &args.front.caller_key else {
+        return Ok(None);
+    };
+    let key = typed.place("--caller-key")?.read();
+    let key = key.map_err(|error| format!("--caller-key: {error}"))?;
+    Ok(Some(Key::new(&key)))
 }
 
 fn settings(limits: &LimitArgs) -> Settings {

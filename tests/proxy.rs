@@ -2,6 +2,7 @@
 //! runs it sees.
 
 mod chunks;
+mod help;
 mod hosts;
 mod smoke;
 

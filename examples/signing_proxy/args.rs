@@ -7,7 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::listen::Address;
 use crate::pattern::Pattern;
-use crate::secrets::{Key, NamedSecret};
+use crate::secrets::Typed;
 use crate::upstream::spec::Spec;
 
 /// Takes requests from programs that have no credentials, and passes them on signed, with a key, or with a
@@ -72,10 +72,10 @@ pub(crate) struct CredentialArgs {
     pub(crate) guest: bool,
     /// The key of an upstream in mode api-key: `orders=env:ORDERS_KEY`
     #[arg(long = "api-key", value_name = "NAME=env:VARIABLE|file:PATH")]
-    pub(crate) api_keys: Vec<NamedSecret>,
+    pub(crate) api_keys: Vec<Typed>,
     /// The token of an upstream in mode user-pools, oidc or lambda. A file is read again when it changes
     #[arg(long = "token", value_name = "NAME=env:VARIABLE|file:PATH")]
-    pub(crate) tokens: Vec<NamedSecret>,
+    pub(crate) tokens: Vec<Typed>,
     /// Writes `Bearer ` before the token of this upstream; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) bearer: Vec<String>,
@@ -92,7 +92,7 @@ pub(crate) struct FrontArgs {
     pub(crate) names: Vec<String>,
     /// Callers have to send this as `x-api-key`, or as a proxy's password
     #[arg(long, value_name = "env:VARIABLE|file:PATH")]
-    pub(crate) caller_key: Option<Key>,
+    pub(crate) caller_key: Option<Typed>,
     /// Pages of this origin may call; may be repeated [default: no pages]
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
@@ -197,32 +197,38 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 }
 
 const AFTER_HELP: &str = "\
-An upstream is a URL; requests go to those that are named, and to no other host. For AWS's own hosts the
-URL says what to sign for. Settings come behind commas:
-  service=S3, region=REGION   what to sign for, where the host does not tell
-  region-set=us-east-1+eu-*   in place of the region: SigV4a, for several
-  mode=MODE                   iam (the default), api-key, user-pools, oidc, lambda, none
-  payload=auto|hash|unsigned  what is signed of bodies. auto: what the caller's own hash says; else S3's
-                              uploads in signed chunks, and the hash of all else
-  connect=HOST:PORT           connects there, as through a tunnel; TLS and signatures still name the URL's host
-  http2                       speaks HTTP/2 without TLS. With TLS, both sides agree on it
-  plain-http                  lets credentials cross a network in plain text. Not needed for this machine
+An upstream is a URL; requests go to those that are named, and to no other host. For AWS's own hosts
+the URL says what to sign for. Settings come behind commas:
+  service=S3,region=REGION   what to sign for, where the host does not tell
+  region-set=us-east-1+eu-*  SigV4a, for several regions
+  mode=MODE                  iam (the default), api-key, user-pools, oidc, lambda, none
+  payload=auto               signs bodies by the hash that callers send along; else uploads to S3 in
+                             signed chunks, and all else by its hash, for which it is read first
+  payload=hash               reads all bodies first, as stores need it that take no chunks
+  payload=unsigned           does not sign bodies
+  connect=HOST:PORT          connects there, as through a tunnel; TLS, `Host` and signatures name
+                             the URL's host still
+  http2                      speaks HTTP/2 without TLS; with TLS, both sides agree on it
+  plain-http                 lets credentials cross a network in plain text. Loopback needs no leave
 
 Which upstream a request goes to is decided by, in this order:
-  1. its host, in the URL (as of clients that were given an HTTP proxy) or in `Host`
+  1. its host: in the URL, where clients take this for an HTTP proxy, or in `Host`
   2. what the caller's own signature is for, be it made with dummy credentials: service and region
   3. the first part of its path, if that is an upstream's name; it is taken off
-  4. --default, or the only upstream there is
+  4. `--default`, or the only upstream there is
 
 Secrets are never arguments, which other users of a machine can see.
 
 Examples:
   signing_proxy --upstream https://s3.eu-west-1.amazonaws.com
+      curl http://127.0.0.1:8080/my-bucket/my-object
   signing_proxy -u https://s3.eu-west-1.amazonaws.com -u https://sqs.eu-west-1.amazonaws.com
       AWS_ENDPOINT_URL=http://127.0.0.1:8080 aws sqs list-queues
   signing_proxy -u orders=https://abc123.execute-api.eu-west-1.amazonaws.com/prod
       curl http://127.0.0.1:8080/orders/items
-  signing_proxy -u https://api.example.com,mode=api-key --api-key api.example.com=env:ORDERS_KEY
+  signing_proxy -u https://api.example.com,mode=api-key --api-key api.example.com=env:API_KEY
   signing_proxy --config amplifyconfiguration.json --allow-origin http://localhost:3000
   signing_proxy -u https://search-x.eu-west-1.es.amazonaws.com,connect=localhost:4443
-  signing_proxy -u https://s3.eu-west-1.amazonaws.com --listen unix:/run/s3.sock";
+  signing_proxy -u https://s3.eu-west-1.amazonaws.com --listen unix:/run/s3.sock
+
+`signing_proxy` stands for `cargo run --release --example signing_proxy --`.";

@@ -3,7 +3,6 @@
 use std::env;
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use tower_client_auth::{BoxError, Secret};
@@ -34,37 +33,36 @@ impl Place {
     }
 }
 
-impl FromStr for Place {
-    type Err = &'static str;
+/// A place as it was typed. It may be the secret itself, by mistake: nobody repeats it.
+#[derive(Clone)]
+pub(crate) struct Typed(String);
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Variable(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            // What was typed may be the secret itself: it is not repeated.
-            _ => Err("type `env:` and the name of a variable, or `file:` and a path"),
+impl Typed {
+    /// The place behind an option.
+    pub(crate) fn place(&self, option: &str) -> Result<Place, BoxError> {
+        match self.0.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Place::Variable(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Place::File(path.into())),
+            _ => Err(format!(
+                "{option}: type `env:` and the name of a variable, or `file:` and a path"
+            )
+            .into()),
         }
+    }
+
+    /// The same of one upstream: its name, and the place.
+    pub(crate) fn named(&self, option: &str) -> Result<(String, Place), BoxError> {
+        let (upstream, place) = self.0.split_once('=').ok_or_else(|| {
+            format!("{option}: type the upstream's name, `=`, and where its secret is: `env:VARIABLE` or `file:PATH`")
+        })?;
+        let place = Self(place.to_owned()).place(&format!("{option} {upstream}"))?;
+        Ok((upstream.to_owned(), place))
     }
 }
 
-/// A secret of one upstream.
-#[derive(Clone, Debug)]
-pub(crate) struct NamedSecret {
-    pub(crate) upstream: String,
-    pub(crate) place: Place,
-}
-
-impl FromStr for NamedSecret {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (upstream, place) = text
-            .split_once('=')
-            .ok_or("type the upstream's name, `=`, and where its secret is")?;
-        Ok(Self {
-            upstream: upstream.to_owned(),
-            place: place.parse()?,
-        })
+impl From<String> for Typed {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -76,27 +74,25 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    pub(crate) fn new(key: &Secret) -> Self {
+        Self {
+            hash: Sha256::digest(key.expose()).into(),
+        }
+    }
+
     pub(crate) fn is(&self, given: &[u8]) -> bool {
         Sha256::digest(given).as_slice() == self.hash
-    }
-}
-
-impl FromStr for Key {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let key = text
-            .parse::<Place>()?
-            .read()
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            hash: Sha256::digest(key.expose()).into(),
-        })
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Typed").finish_non_exhaustive()
     }
 }

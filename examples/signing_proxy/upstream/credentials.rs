@@ -1,5 +1,6 @@
 //! Where each mode's credential comes from, and how to ask whether there is one.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tower_client_auth::{
 };
 
 use crate::args::CredentialArgs;
-use crate::secrets::{NamedSecret, Place};
+use crate::secrets::Place;
 
 /// How often a token's file is read again, while there are requests.
 const REREAD: Duration = Duration::from_secs(60);
@@ -66,17 +67,23 @@ pub(crate) async fn supply(
     let mut supply = Supply {
         selector: config.selector(),
         probes: Vec::new(),
+        given: BTreeSet::new(),
     };
-    for NamedSecret { upstream, place } in &args.api_keys {
+    for typed in &args.api_keys {
+        let (upstream, place) = typed.named("--api-key")?;
         let key = place
             .read()
             .map_err(|error| format!("--api-key {upstream}: {error}"))?;
-        supply.selector = supply.selector.api_key_for(upstream, key)?;
+        supply.selector = supply.selector.api_key_for(&upstream, key)?;
+        supply.given.insert(upstream);
     }
-    for token in &args.tokens {
-        supply.token(config, token, args.bearer.contains(&token.upstream))?;
+    for typed in &args.tokens {
+        let (upstream, place) = typed.named("--token")?;
+        supply.token(config, &upstream, &place, args.bearer.contains(&upstream))?;
+        supply.given.insert(upstream);
     }
     supply.client_credentials(config, args)?;
+    supply.check(config)?;
     if config.apis.values().any(|api| api.mode == AwsIam) {
         match args.guest {
             true => supply.guest(config)?,
@@ -89,16 +96,18 @@ pub(crate) async fn supply(
 struct Supply {
     selector: AuthSelector,
     probes: Vec<Probe>,
+    /// The upstreams that have a secret of their own.
+    given: BTreeSet<String>,
 }
 
 impl Supply {
     fn token(
         &mut self,
         config: &Config,
-        token: &NamedSecret,
+        upstream: &str,
+        place: &Place,
         bearer: bool,
     ) -> Result<(), BoxError> {
-        let NamedSecret { upstream, place } = token;
         let mode = match config.apis.get(upstream) {
             Some(api) => api.mode,
             None => return Err(format!("--token: there is no upstream `{upstream}`").into()),
@@ -146,8 +155,7 @@ impl Supply {
         }
         let tokens = grant.cached();
         for (name, api) in &config.apis {
-            let is_given = args.tokens.iter().any(|token| token.upstream == *name);
-            if api.mode != AuthorizationMode::OpenIdConnect || is_given {
+            if api.mode != AuthorizationMode::OpenIdConnect || self.given.contains(name) {
                 continue;
             }
             let (source, bearer) = (tokens.clone(), args.bearer.contains(name));
@@ -159,8 +167,30 @@ impl Supply {
                 self.selector
                     .clone()
                     .tokens_for(name, AuthorizationMode::OpenIdConnect, source)?;
+            self.given.insert(name.clone());
         }
         self.probe("the provider's token".to_owned(), tokens);
+        Ok(())
+    }
+
+    /// The layers say so too, in words for programs.
+    fn check(&self, config: &Config) -> Result<(), BoxError> {
+        for (name, api) in &config.apis {
+            let option = match api.mode {
+                _ if self.given.contains(name) => continue,
+                AuthorizationMode::ApiKey if api.api_key.is_none() => "--api-key",
+                AuthorizationMode::ApiKey | AuthorizationMode::AwsIam | AuthorizationMode::None => {
+                    continue;
+                }
+                _ => "--token",
+            };
+            let mode = api.mode;
+            return Err(format!(
+                "the upstream `{name}` has mode {mode}, and there is nothing to send to it: type `{option} \
+                 {name}=env:VARIABLE` or `{option} {name}=file:PATH`"
+            )
+            .into());
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use tower_client_auth::{ApiConfig, AuthorizationMode, BoxError, Config};
+use tower_client_auth::{ApiConfig, AuthError, AuthErrorKind, AuthorizationMode, BoxError, Config};
 
 use self::connector::Connections;
 use self::credentials::Probe;
@@ -117,7 +117,7 @@ impl Upstreams {
                         limits.max_buffer,
                         &connections,
                     );
-                    made.map_err(|error| format!("the upstream `{name}`: {error}"))?
+                    made.map_err(|error| unusable(name, &error))?
                 }
             };
             all.push(upstream(name, api, &route, stack)?);
@@ -128,6 +128,18 @@ impl Upstreams {
             default,
             probes,
         })
+    }
+}
+
+/// In words of the command line.
+fn unusable(name: &str, error: &AuthError) -> BoxError {
+    match error.kind() {
+        AuthErrorKind::PlainText => format!(
+            "the upstream `{name}` is plain http, where anybody on the way could read the credential: type https, or \
+             `,plain-http` behind it if the network is encrypted by other means"
+        )
+        .into(),
+        _ => format!("the upstream `{name}`: {error}").into(),
     }
 }
 

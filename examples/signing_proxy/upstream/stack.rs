@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tower_client_auth::{
-    ApiConfig, AuthSelector, AuthorizationMode, BoxError, Buffer, Chunked, Existing, OutOfScope,
-    ReplayBody,
+    ApiConfig, AuthError, AuthSelector, AuthorizationMode, BoxError, Buffer, Chunked, Existing,
+    OutOfScope, ReplayBody,
 };
 
 use super::connector::Connections;
@@ -42,7 +42,7 @@ pub(crate) fn authorized(
     route: &Route,
     buffer: usize,
     connections: &Connections,
-) -> Result<Stack, BoxError> {
+) -> Result<Stack, AuthError> {
     let layer = selector
         .layer(name)?
         // What callers send of this is nobody's.
