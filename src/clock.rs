@@ -62,6 +62,12 @@ impl Clock {
         }
     }
 
+    /// Whether it is the machine's own.
+    #[cfg(feature = "event-stream")]
+    pub(crate) fn is_system(&self) -> bool {
+        matches!(self.source, Source::System)
+    }
+
     /// The time of day together with the monotonic time.
     pub(crate) fn moment(&self) -> Moment {
         Moment {

@@ -192,13 +192,16 @@ fn only_a_head_that_was_signed_for_events_has_some() {
         .expect("a signer");
     assert_eq!(format!("{events:?}"), "EventSigner { .. }");
     let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-    events.message(b"", early).expect_err("before 1970");
+    let message = encoded(&event("hello"));
+    events.message(&message, early).expect_err("before 1970");
+    // Which would end the stream.
+    events.message(b"", time).expect_err("no message");
     events
         .message(&vec![0; 17 << 20], time)
         .expect_err("too long");
-    let after = events.message(b"", time).expect("signed");
+    let after = events.message(&message, time).expect("signed");
     let mut anew = signer
         .event_signer(&signed, &credentials)
         .expect("a signer");
-    assert_eq!(after, anew.message(b"", time).expect("signed"));
+    assert_eq!(after, anew.message(&message, time).expect("signed"));
 }

@@ -18,7 +18,7 @@ impl Monotonic {
     }
 
     /// From `earlier` until here; zero if it is not earlier.
-    #[cfg(any(feature = "cache", feature = "test-util"))]
+    #[cfg(any(feature = "cache", feature = "event-stream", feature = "test-util"))]
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let nanos = self.0.saturating_sub(earlier.0);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))

@@ -12,7 +12,7 @@ pub use self::unsent::{Unsent, UnsentFuture};
 use super::auth_body::{Buffered, Prepared};
 use super::body::{Buffer, PreparePayload, Readied, Step, unread};
 use super::{Need, Sealing};
-use crate::error::BoxError;
+use crate::error::{AuthError, AuthErrorKind, BoxError};
 use crate::payload::PayloadHash;
 
 /// Streams of events go out message by message, each signed for itself: for Amazon Transcribe, Lex, Bedrock's
@@ -36,15 +36,19 @@ use crate::payload::PayloadHash;
 /// - **Nothing is sent twice**: what went out of a stream is gone.
 /// - **The credentials** that signed the head sign all messages, since a service knows them by then. A clock that
 ///   was corrected for the head is for the messages, too.
-/// - **Memory**: one message, 16 MiB at most, which is what services take.
+/// - **Requests that say otherwise** are heeded: with a hash in
+///   [`AuthOverride`](crate::AuthOverride::payload_hash), or under
+///   [`unsigned_payload`](crate::AuthorizeLayer::unsigned_payload), the stream goes as it is.
+/// - **Memory**: the message that is under way, 16 MiB at most, which is what services take, and the piece of the body
+///   that its end came in.
 /// - `content-length` is taken off: nobody knows it.
 ///
 /// # Errors
 ///
 /// Those of [`Buffer`] for other bodies. [`AuthErrorKind::Payload`](crate::AuthErrorKind::Payload) while the body is
 /// sent, if it is no stream of events, or ends in the middle of a message: no end is sent then, by which a service
-/// knows that there was more to come. [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) for presigned
-/// requests and SigV4a, which have no such signatures here; nothing is sent.
+/// knows that there was more to come. [`AuthErrorKind::Request`](crate::AuthErrorKind::Request) for streams of events
+/// that are presigned or signed with SigV4a, which have no such signatures here; nothing is sent, and nothing read.
 ///
 /// Source: [event stream encoding][encoding] and its signatures.
 ///
@@ -60,9 +64,21 @@ fn is_event_stream(head: &request::Parts) -> bool {
     value.is_some_and(|value| {
         value
             .as_bytes()
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default()
             .trim_ascii()
             .eq_ignore_ascii_case(EVENT_STREAM)
     })
+}
+
+#[cold]
+fn not_for_streams() -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Request,
+        "messages of an event stream are signed with SigV4, by a layer that signs in headers: not with SigV4a, and not \
+         by one that presigns",
+    )
 }
 
 impl<B: Body> PreparePayload<B> for SignedEvents
@@ -90,6 +106,8 @@ where
                 head.headers.remove(header::CONTENT_LENGTH);
                 Step::Now(Ok((Unsent::Events(body), PayloadHash::StreamingEvents)))
             }
+            // It would be read to its end, and a caller that waits for the first answer would never come to it.
+            Need::Payload if is_event_stream(head) => Step::Now(Err(not_for_streams())),
             _ => match Buffer::default().prepare(head, Need::Payload, body) {
                 Step::Now(readied) => {
                     Step::Now(readied.map(|(prepared, hash)| (Unsent::Plain(prepared), hash)))

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{StatusCode, Uri, header, request, response};
 
@@ -11,7 +11,7 @@ use super::acquire::Acquire;
 use super::guard::{Admission, Existing, Guard, Resolved, Setting, has_header, keep_first};
 use super::hint::AuthHint;
 use super::overrides::AuthOverride;
-use super::reject::{Attempt, Reason, Refusal, Skew, Skews, skew_that_matters};
+use super::reject::{Attempt, Reason, Refusal, Skew, Skews, TOLERANCE, skew_that_matters};
 use super::{Applied, Authorizer, BodySigner, Guarded, Need, Scoped, Verdict};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind};
@@ -187,7 +187,8 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
             Some(Reason::Clock | Reason::Signature) | None => {
                 let skew = plan.attempt.as_ref().and_then(|attempt| {
                     let now = self.clock.now();
-                    self.skews.refused(attempt, reason, &head.headers, now)
+                    let at = (now, self.tolerance());
+                    self.skews.refused(attempt, reason, &head.headers, at)
                 });
                 plan.guess.set(skew);
                 match skew {
@@ -213,10 +214,11 @@ impl<C: CredentialsSource> Authorizer for SigV4<C> {
         }
         let refusal = Refusal::of(head, peeked);
         let skew = || {
+            let at = (self.clock.now(), self.tolerance());
             let measured = plan
                 .attempt
                 .as_ref()
-                .and_then(|attempt| skew_that_matters(attempt, &head.headers, self.clock.now()));
+                .and_then(|attempt| skew_that_matters(attempt, &head.headers, at));
             measured.map(|skew| AuthHint::ClockSkew {
                 seconds: Some(skew.seconds()),
             })
@@ -287,6 +289,13 @@ impl<C> SigV4<C> {
             && !has_header(&head.headers, &header::AUTHORIZATION)
     }
 
+    /// By how much the clocks may differ before a signature is refused for it. A URL that lasts for less than what
+    /// services take otherwise is over when it arrives, if it was made by a slower clock.
+    fn tolerance(&self) -> Duration {
+        let presigning = self.presigning.as_ref();
+        presigning.map_or(TOLERANCE, |presigning| TOLERANCE.min(presigning.time()))
+    }
+
     /// What a signature of the payload needs of it.
     #[inline]
     fn need(&self) -> Need {
@@ -314,10 +323,14 @@ impl<C> SigV4<C> {
         #[cfg(feature = "event-stream")]
         {
             let signer = self.signer.event_signer(head, credentials)?;
-            // By the clock that the head went by, be it corrected or not.
-            let clock = self.clock.clone();
+            // By the clock that the head went by, be it corrected or not, and whatever becomes of the machine's
+            // meanwhile.
+            let (clock, started) = (self.clock.clone(), self.clock.moment().monotonic);
             let clock = Clock::from_fn(move || {
-                let passed = clock.now().duration_since(now).unwrap_or_default();
+                let passed = match clock.is_system() {
+                    true => clock.moment().monotonic.since(started),
+                    false => clock.now().duration_since(now).unwrap_or_default(),
+                };
                 time.checked_add(passed).unwrap_or(time)
             });
             Ok(Some(BodySigner::Events(Box::new((signer, clock)))))

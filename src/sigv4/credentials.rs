@@ -36,6 +36,7 @@ pub struct SigningCredentials {
     inner: Arc<Inner>,
     /// When they end, fixed on receipt (see [`SigningCredentials::received`]).
     deadline: Option<Deadline>,
+    is_extended: bool,
 }
 
 struct Inner {
@@ -89,6 +90,7 @@ impl SigningCredentials {
                 standing: None,
             }),
             deadline: None,
+            is_extended: false,
         })
     }
 
@@ -180,9 +182,15 @@ impl SigningCredentials {
         self.deadline
     }
 
+    /// Whether they are used for longer than they say.
+    pub(super) fn outlive_expiry(&self) -> bool {
+        self.is_extended
+    }
+
     /// Lets them be used for longer than they say.
     #[cfg(feature = "cache")]
     pub(crate) fn extended(mut self, by: Duration) -> Self {
+        self.is_extended = !by.is_zero();
         self.deadline = self.deadline.map(|deadline| deadline.later(by));
         self
     }

@@ -40,7 +40,8 @@ const SIGNATURE: &[u8] = b"\x10:chunk-signature\x06\x00\x20";
 /// # let signer = Signer::new(scope, SigningOptions::default());
 /// # let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "example");
 /// # let credentials = SigningCredentials::new(credentials)?;
-/// # let message = b"";
+/// # // With no headers and no payload.
+/// # let message = [0, 0, 0, 16, 0, 0, 0, 0, 0x05, 0xc2, 0x48, 0xeb, 0x7d, 0x98, 0xc8, 0xff];
 /// let (mut head, _) = http::Request::post("https://transcribestreaming.eu-west-1.amazonaws.com/stream-transcription")
 ///     .header("content-type", "application/vnd.amazon.eventstream")
 ///     .body(())?
@@ -48,7 +49,7 @@ const SIGNATURE: &[u8] = b"\x10:chunk-signature\x06\x00\x20";
 /// signer.sign(&mut head, &credentials, &PayloadHash::StreamingEvents, SystemTime::now())?;
 ///
 /// let mut events = signer.event_signer(&head, &credentials)?;
-/// let first = events.message(message, SystemTime::now())?;
+/// let first = events.message(&message, SystemTime::now())?;
 /// let last = events.end(SystemTime::now())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -62,9 +63,11 @@ pub struct EventSigner {
 }
 
 impl EventSigner {
-    /// The longest message that can be sent: 16 MiB of payload, 128 KiB of headers, and what holds them
-    /// together.
-    pub(crate) const LONGEST: usize = 16 * 1024 * 1024 + 128 * 1024 + 16;
+    /// The longest message that can be sent: it is the payload of another, which has 16 MiB at most.
+    pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
+
+    /// The shortest one: two lengths, and two checksums.
+    pub(crate) const SHORTEST: usize = 16;
 
     pub(super) fn new(
         scope: SigningScope,
@@ -79,19 +82,24 @@ impl EventSigner {
     }
 
     /// Signs the next message, which is given as it is encoded, as of `time`; the signed one as it is to be
-    /// sent.
+    /// sent. Nothing may follow what [`end`](EventSigner::end) signed.
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Request`] if the message is longer than any can be, or the time lies outside the years
-    /// 1970 to 9999. The message before is then still the last one that was signed.
+    /// [`AuthErrorKind::Request`] if the message is longer or shorter than any can be, or the time lies outside the
+    /// years 1970 to 9999. The message before is then still the last one that was signed.
     pub fn message(&mut self, message: &[u8], time: SystemTime) -> Result<Bytes, AuthError> {
-        if message.len() > Self::LONGEST {
+        if !(Self::SHORTEST..=Self::LONGEST).contains(&message.len()) {
             return Err(AuthError::new(
                 AuthErrorKind::Request,
-                "a message of an event stream has 16 MiB of payload and 128 KiB of headers at most",
+                "a message of an event stream has 16 bytes at least once it is encoded, and 16 MiB at most; `end` \
+                 ends the stream",
             ));
         }
+        self.sign(message, time)
+    }
+
+    fn sign(&mut self, message: &[u8], time: SystemTime) -> Result<Bytes, AuthError> {
         let second = second_of(time)?;
         let date = [DATE, &millis(second)].concat();
         let hashes = [&date, message].map(|part| hex(&Sha256::digest(part).into()));
@@ -117,7 +125,7 @@ impl EventSigner {
     ///
     /// Those of [`message`](EventSigner::message).
     pub fn end(&mut self, time: SystemTime) -> Result<Bytes, AuthError> {
-        self.message(b"", time)
+        self.sign(b"", time)
     }
 }
 

@@ -285,6 +285,11 @@ impl SigningOptions {
         }
     }
 
+    /// Whether it goes by S3's rules, whose presigned URLs are without a payload unless they say otherwise.
+    pub(super) fn is_like_s3(&self) -> bool {
+        self.send_payload_hash && self.encoding == PathEncoding::Single
+    }
+
     /// How often the path is encoded.
     #[must_use]
     pub fn path_encoding(mut self, encoding: PathEncoding) -> Self {

@@ -66,14 +66,15 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Presigning {
     /// A URL that is good for so long, in whole seconds, what is left over being dropped: for a second at
-    /// least, and a week at most. It ends with the credentials that sign it, if these end sooner: see
+    /// least, and a week at most. It ends with the credentials that sign it, if these say that they end sooner: see
     /// [`Presigned::is_shortened`].
     ///
     /// # Errors
     ///
     /// [`AuthErrorKind::Configuration`] if it is shorter or longer.
     pub fn expires_in(time: Duration) -> Result<Self, AuthError> {
-        if time < Duration::from_secs(1) || time > LONGEST {
+        let time = Duration::from_secs(time.as_secs());
+        if time.is_zero() || time > LONGEST {
             return Err(AuthError::new(
                 AuthErrorKind::Configuration,
                 "a presigned URL is good for 1 s to 7 days (604,800 s): give a time within these",
@@ -116,6 +117,11 @@ impl Presigning {
         Ok(self)
     }
 
+    /// As it was asked for.
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
     /// How long a URL is good for that is signed with these credentials.
     fn lifetime(
         &self,
@@ -129,6 +135,8 @@ impl Presigning {
         let made = Duration::from_secs(second_of(time)?);
         let left = end.duration_since(SystemTime::UNIX_EPOCH + made);
         match left.unwrap_or_default().as_secs() {
+            // Past their end, which is not believed then.
+            0 if credentials.outlive_expiry() => Ok((self.seconds, Arc::clone(&self.digits))),
             0 => Err(AuthError::new(
                 AuthErrorKind::Expired,
                 "the AWS credentials have expired, and a URL signed with them would be no good",
@@ -193,8 +201,14 @@ impl Signer {
     ///
     /// Adds `X-Amz-Algorithm`, `X-Amz-Credential`, `X-Amz-Date`, `X-Amz-Expires`, `X-Amz-SignedHeaders` and
     /// `X-Amz-Signature` to the query, `X-Amz-Security-Token` if the credentials have a session token, and
-    /// `X-Amz-Region-Set` for SigV4a; removes whatever the request had of these, there and in headers.
-    /// Everything else stays as it is.
+    /// `X-Amz-Region-Set` for SigV4a; removes whatever the request had of these, there and in headers,
+    /// `authorization` and `x-amz-content-sha256` among them. Everything else stays as it is.
+    ///
+    /// **The headers** that the request has are all signed, but those that are
+    /// [never](super#what-is-signed): whoever uses the URL has to send the same ones. Make a new request for a URL
+    /// to hand out, and not one of a head that came in at a server; or choose, with
+    /// [`Presigning::signed_headers`]. `X-Amz-SignedHeaders` lists them. A `Host` header is signed in place of the
+    /// URI's host, as [`sign`](Signer::sign) does it: leave it out, unless whoever uses the URL sends it.
     ///
     /// **The payload** of a presigned URL is not signed for S3, as a rule: give [`PayloadHash::Unsigned`]. A
     /// hash is sent along as `X-Amz-Content-Sha256`. Other services take the hash of the body, and
@@ -202,7 +216,11 @@ impl Signer {
     ///
     /// **The URL is a secret** until it expires, and has the session token in it. Logs of URLs have it too.
     ///
-    /// A warning is emitted, with feature `tracing`, if the URL ends sooner than it was asked to.
+    /// A warning is emitted, with feature `tracing`, if the URL ends sooner than it was asked to. Credentials that
+    /// do not say when they end, as those of environment variables, cannot shorten it: it still ends with them.
+    ///
+    /// For S3's presigned POST, which is a form and a policy, and for directory buckets (`s3express`) there is
+    /// nothing here.
     ///
     /// # Errors
     ///
@@ -391,7 +409,7 @@ impl Signer {
     fn tells_payload(&self, payload: &[u8]) -> bool {
         match payload.len() == DIGITS {
             true => self.options().send_payload_hash,
-            false => payload != UNSIGNED_PAYLOAD.as_bytes() || !self.options().send_payload_hash,
+            false => payload != UNSIGNED_PAYLOAD.as_bytes() || !self.options().is_like_s3(),
         }
     }
 }

@@ -128,11 +128,13 @@ impl Url {
             "vpc-lattice-svcs" => PayloadHash::Unsigned,
             _ => self.case.payload(),
         };
-        let expects_none = matches!(
-            self.case.service,
-            "s3" | "s3-object-lambda" | "s3-outposts" | "aoss" | "appsync"
-        );
-        ((payload == PayloadHash::Unsigned) != expects_none).then_some(payload)
+        let is_unsigned = payload == PayloadHash::Unsigned;
+        let tells = match self.case.service {
+            "s3" | "s3-object-lambda" | "s3-outposts" => !is_unsigned,
+            "aoss" | "appsync" => true,
+            _ => is_unsigned,
+        };
+        tells.then_some(payload)
     }
 }
 

@@ -267,11 +267,19 @@ async fn what_cannot_be_signed_so_is_not_sent() {
     let error = send(layer(), of_events).await.err().expect("not sent");
     assert!(error.to_string().contains("SignedEvents"), "{error}");
 
-    // Signatures without any for pieces: the stream is read first, and signed as a whole.
+    // Signatures without any for pieces.
     let minute = Presigning::expires_in(Duration::from_secs(60)).expect("a minute");
     let several = layer().region_set("*").expect("a region set");
     for layer in [layer().presigned(minute), several] {
-        let sent = send(layer, request()).await.expect("sent");
+        let error = send(layer.clone(), request())
+            .await
+            .err()
+            .expect("not sent");
+        assert!(error.to_string().contains("in headers"), "{error}");
+        let mut other = request();
+        let json = HeaderValue::from_static("application/json");
+        other.headers_mut().insert("content-type", json);
+        let sent = send(layer, other).await.expect("sent");
         assert_eq!(sent.pieces, [&whole[..]]);
     }
 }

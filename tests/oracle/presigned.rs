@@ -84,8 +84,13 @@ impl Url {
 
     /// What the payload is told as. The reference signer does not tell it, so whoever calls it must.
     pub(super) fn told(&self) -> Option<String> {
-        let is_unsigned = self.setup.payload == PayloadHash::Unsigned;
-        (is_unsigned != self.setup.send_payload_hash).then(|| self.setup.payload.to_string())
+        let setup = &self.setup;
+        let tells = match setup.payload == PayloadHash::Unsigned {
+            // By S3's rules it is what everybody assumes.
+            true => !setup.send_payload_hash || setup.encoding != PathEncoding::Single,
+            false => setup.send_payload_hash,
+        };
+        tells.then(|| setup.payload.to_string())
     }
 
     pub(super) fn theirs_by(

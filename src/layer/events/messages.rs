@@ -8,9 +8,6 @@ use crate::sigv4::{EventSigner, crc32};
 /// How long a message is, how long its headers are, and the checksum of these two.
 const PRELUDE: usize = 12;
 
-/// The prelude, and the checksum of it all.
-const SHORTEST: usize = PRELUDE + 4;
-
 /// What has come of a stream, and is not a whole message yet.
 #[derive(Default)]
 pub(super) struct Messages {
@@ -36,7 +33,7 @@ impl Messages {
         let [a, b, c, d, .., e, f, g, h] = *prelude;
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         let whole = crc32(&prelude[..PRELUDE - 4]) == u32::from_be_bytes([e, f, g, h]);
-        if !whole || !(SHORTEST..=EventSigner::LONGEST).contains(&length) {
+        if !whole || !(EventSigner::SHORTEST..=EventSigner::LONGEST).contains(&length) {
             return Err(malformed(
                 "the body says it is an event stream, and is none: its messages must be encoded as such, and be no \
                  longer than 16 MiB",

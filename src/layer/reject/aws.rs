@@ -106,6 +106,9 @@ impl Refusal {
         let phrases = [
             ("Signature expired:", Reason::Clock),
             ("Signature not yet current:", Reason::Clock),
+            // S3's words about presigned URLs, under `AccessDenied`.
+            ("Request has expired", Reason::Clock),
+            ("Request is not yet valid", Reason::Clock),
             (
                 "The request signature we calculated does not match",
                 Reason::Mismatch,

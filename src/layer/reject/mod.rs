@@ -14,4 +14,4 @@ mod skew;
 pub(super) use aws::{Reason, Refusal};
 pub(super) use challenge::Challenge;
 #[cfg(feature = "sigv4")]
-pub(super) use skew::{Attempt, Skew, Skews, skew_that_matters};
+pub(super) use skew::{Attempt, Skew, Skews, TOLERANCE, skew_that_matters};

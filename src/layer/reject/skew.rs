@@ -20,7 +20,7 @@ use super::Reason;
 use crate::observe;
 
 /// Differences up to this long are no reason for a refusal: most services take five minutes either way.
-const TOLERANCE: Duration = Duration::from_secs(4 * 60);
+pub(in super::super) const TOLERANCE: Duration = Duration::from_secs(4 * 60);
 
 /// A clock that is further off than a day is not believed.
 const MOST: Duration = Duration::from_secs(24 * 3600);
@@ -183,7 +183,8 @@ impl Skews {
     }
 
     /// Hears that a request was refused, and that the clock may be why: `reason` is [`Reason::Clock`] where
-    /// the server says so. The answer with these headers came at `now`, by our clock.
+    /// the server says so. The answer with these headers came at `now`, by our clock. Differences of `tolerance`
+    /// are no reason for a refusal.
     ///
     /// Returns how far the server's clock is off, if a signature by it may do.
     pub(in super::super) fn refused(
@@ -191,10 +192,10 @@ impl Skews {
         attempt: &Attempt,
         reason: Option<Reason>,
         headers: &HeaderMap,
-        now: SystemTime,
+        (now, tolerance): (SystemTime, Duration),
     ) -> Option<Skew> {
         let is_certain = reason == Some(Reason::Clock);
-        let Some(skew) = skew_that_matters(attempt, headers, now) else {
+        let Some(skew) = skew_that_matters(attempt, headers, (now, tolerance)) else {
             if attempt.skew.is_zero() {
                 return None;
             }
@@ -203,7 +204,7 @@ impl Skews {
             return is_certain.then(Skew::default);
         };
         // Clocks that agree need no correction.
-        let agrees = skew.size() <= TOLERANCE;
+        let agrees = skew.size() <= tolerance;
         let skew = if agrees { Skew::default() } else { skew };
         let (mut may_help, mut is_news) = (true, false);
         self.update(attempt, |known| {
@@ -289,14 +290,14 @@ impl Known {
 pub(in super::super) fn skew_that_matters(
     attempt: &Attempt,
     headers: &HeaderMap,
-    now: SystemTime,
+    (now, tolerance): (SystemTime, Duration),
 ) -> Option<Skew> {
     let skew = measure(attempt, headers, now)?;
     let on_the_way = now.duration_since(attempt.sent).unwrap_or_default();
     // A server that looked at its clock when the request was sent, or when the answer was, is right both
     // times.
     let uncertain = HALF_A_SECOND + on_the_way / 2;
-    (skew.distance(attempt.skew) > TOLERANCE + uncertain).then_some(skew)
+    (skew.distance(attempt.skew) > tolerance + uncertain).then_some(skew)
 }
 
 /// The skew by an answer's `Date`, measured against the middle of the time the request was under way.

@@ -196,7 +196,11 @@ impl<C, P, I> AuthorizeLayer<SigV4<C>, P, I> {
     /// makes. Bodies are not sent in chunks: [`Chunked`](crate::Chunked) reads them into memory as [`Buffer`]
     /// does.
     ///
-    /// Credentials that end sooner than the URL make it end with them, which is no error.
+    /// Credentials that end sooner than the URL make it end with them, which is no error while a second of them
+    /// is left.
+    ///
+    /// A short time asks for a clock that is as exact: a URL for a minute is over when it is made by a clock that is a
+    /// minute behind. As with other signatures, a refusal for it teaches the layer the server's clock.
     pub fn presigned(mut self, presigning: Presigning) -> Self {
         self.authorizer_mut().presigning = Some(Arc::new(presigning));
         self

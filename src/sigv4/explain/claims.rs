@@ -86,7 +86,7 @@ impl<'a> Claims<'a> {
             signed_headers: signed_headers.into(),
             date: value(DATE).map(Cow::Owned),
             payload: value(CONTENT_SHA256).map(Cow::Owned),
-            assumed_payload: options.send_payload_hash.then_some(UNSIGNED_PAYLOAD),
+            assumed_payload: options.is_like_s3().then_some(UNSIGNED_PAYLOAD),
             uri: Cow::Owned(query::replace(uri, &query::without(uri, is_unsigned))?),
             places: [DATE, CONTENT_SHA256],
         }))

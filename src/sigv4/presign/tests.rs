@@ -263,6 +263,7 @@ fn a_time_is_from_a_second_to_a_week() {
         (Duration::from_secs(1), 1),
         (Duration::from_millis(1_999), 1),
         (Duration::from_secs(week), week),
+        (Duration::from_secs(week) + Duration::from_nanos(1), week),
     ] {
         let presigning = Presigning::expires_in(time).expect("a time");
         assert_eq!(u64::from(presigning.seconds), seconds);
@@ -271,7 +272,7 @@ fn a_time_is_from_a_second_to_a_week() {
     for time in [
         Duration::ZERO,
         Duration::from_millis(999),
-        Duration::from_secs(week) + Duration::from_nanos(1),
+        Duration::from_secs(week + 1),
         Duration::MAX,
     ] {
         let error = Presigning::expires_in(time).expect_err("out of range");
@@ -339,5 +340,59 @@ fn a_failed_signature_leaves_the_head_as_it_was() {
         let error = presign(&signer("s3"), &mut after, credentials, payload, presigning);
         assert_eq!(error.expect_err("refused").kind(), kind, "{uri}");
         assert_eq!((after.uri, after.headers), (before.uri, before.headers));
+    }
+}
+
+/// Of services that hash what they are not told, and take an unsigned payload for what it says.
+#[test]
+fn an_unsigned_payload_is_told_but_to_s3() {
+    let credentials = credentials(None, None);
+    for (service, told) in [
+        ("s3", false),
+        ("s3-outposts", false),
+        ("appsync", true),
+        ("aoss", true),
+        ("execute-api", true),
+    ] {
+        let mut head = head("https://api.example.com/a");
+        let made = presign(
+            &signer(service),
+            &mut head,
+            &credentials,
+            PayloadHash::Unsigned,
+            &day(),
+        );
+        made.expect(service);
+        let (query, _) = query(&head);
+        let says = query.contains("X-Amz-Content-Sha256=UNSIGNED-PAYLOAD");
+        assert_eq!(says, told, "{service}: {query}");
+    }
+}
+
+/// Credentials that are used past their end, since no others can be had, shorten nothing then.
+#[cfg(feature = "cache")]
+#[test]
+fn what_is_used_past_its_end_makes_whole_urls() {
+    let hour = Duration::from_secs(3600);
+    for (ends, extended, expected) in [
+        (THEN + hour, true, Some(3600)),
+        (THEN + hour, false, Some(3600)),
+        (THEN - hour, true, Some(86_400)),
+        (THEN - hour, false, None),
+    ] {
+        let mut credentials = credentials(None, Some(ends));
+        if extended {
+            credentials = credentials.extended(4 * hour);
+        }
+        let mut head = head("https://bucket.s3.amazonaws.com/a");
+        let made = presign(
+            &signer("s3"),
+            &mut head,
+            &credentials,
+            PayloadHash::Unsigned,
+            &day(),
+        );
+        let seconds = made.ok().map(|made| made.expires_in().as_secs());
+        assert_eq!(seconds, expected, "{ends:?}, {extended}");
     }
 }

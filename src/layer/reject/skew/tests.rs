@@ -43,7 +43,7 @@ fn guessed(skews: &Skews, seconds: i64) -> Attempt {
 /// Whether a refusal with that `Date` has the request signed again.
 fn is_corrected(skews: &Skews, reason: Option<Reason>, ahead: i64) -> bool {
     let (attempt, _) = attempt(skews);
-    let corrected = skews.refused(&attempt, reason, &date(noon(), ahead), noon());
+    let corrected = skews.refused(&attempt, reason, &date(noon(), ahead), (noon(), TOLERANCE));
     corrected.is_some()
 }
 
@@ -89,7 +89,7 @@ fn a_date_that_may_not_be_the_servers_does_not_count() {
     let skews = Skews::default();
     let (attempt, _) = attempt(&skews);
     let refused = |headers: &HeaderMap| {
-        let skew = skews.refused(&attempt, Some(Reason::Clock), headers, noon());
+        let skew = skews.refused(&attempt, Some(Reason::Clock), headers, (noon(), TOLERANCE));
         skew.is_some()
     };
     let hour = date(noon(), 3600);
@@ -131,7 +131,12 @@ fn a_request_that_was_long_under_way_says_little() {
         let (attempt, _) = attempt(&skews);
         let headers = date(later(noon(), when), ahead);
         let answered = later(noon(), slow);
-        let skew = skews.refused(&attempt, Some(Reason::Clock), &headers, answered);
+        let skew = skews.refused(
+            &attempt,
+            Some(Reason::Clock),
+            &headers,
+            (answered, TOLERANCE),
+        );
         assert_eq!(skew.is_some(), expected, "{ahead} {when}");
     }
 }
@@ -148,7 +153,12 @@ fn every_origin_has_a_clock_of_its_own() {
     for (https, host, ahead) in origins {
         let (attempt, time) = skews.attempt(https, &authority(host), noon(), None);
         assert_eq!(time, noon());
-        let skew = skews.refused(&attempt, Some(Reason::Clock), &date(noon(), ahead), noon());
+        let skew = skews.refused(
+            &attempt,
+            Some(Reason::Clock),
+            &date(noon(), ahead),
+            (noon(), TOLERANCE),
+        );
         assert_eq!(skew.expect("a skew").seconds(), ahead);
     }
     for (https, host, ahead) in origins {
@@ -163,7 +173,12 @@ fn every_origin_has_a_clock_of_its_own() {
     for n in 0..1000 {
         let host: Authority = format!("h{n}.example.com").parse().expect("an authority");
         let (attempt, _) = clone.attempt(true, &host, noon(), None);
-        clone.refused(&attempt, Some(Reason::Clock), &date(noon(), 3600), noon());
+        clone.refused(
+            &attempt,
+            Some(Reason::Clock),
+            &date(noon(), 3600),
+            (noon(), TOLERANCE),
+        );
     }
     assert_eq!(skews.shared.origins.load().len(), KEPT);
     let (_, time) = skews.attempt(true, &authority("h999.example.com"), noon(), None);
@@ -195,7 +210,12 @@ fn a_refusal_without_a_word_moves_the_clock_of_nobody_else() {
     let second = guessed(&skews, 10 * MINUTE);
     for ahead in [10 * MINUTE, 0] {
         let headers = date(noon(), ahead);
-        assert!(skews.refused(&second, None, &headers, noon()).is_none() || ahead == 0);
+        assert!(
+            skews
+                .refused(&second, None, &headers, (noon(), TOLERANCE))
+                .is_none()
+                || ahead == 0
+        );
         assert_eq!(attempt(&skews).1, 0);
         // It is not tried again for every request.
         assert!(!is_corrected(&skews, None, 10 * MINUTE));
@@ -214,13 +234,13 @@ fn what_did_not_help_is_tried_again_after_a_while() {
     let second = guessed(&skews, 3600);
     assert!(
         skews
-            .refused(&second, None, &date(noon(), 3600), noon())
+            .refused(&second, None, &date(noon(), 3600), (noon(), TOLERANCE))
             .is_none()
     );
     for (minutes, expected) in [(1, false), (9, false), (10, true)] {
         let now = later(noon(), minutes * MINUTE);
         let (attempt, _) = skews.attempt(true, &authority("api.example.com"), now, None);
-        let skew = skews.refused(&attempt, None, &date(now, 3600), now);
+        let skew = skews.refused(&attempt, None, &date(now, 3600), (now, TOLERANCE));
         assert_eq!(skew.is_some(), expected, "{minutes}");
     }
 }
@@ -250,9 +270,12 @@ fn a_correction_that_the_server_calls_wrong_is_dropped_even_if_it_was_right_once
     let (corrected, skew) = attempt(&skews);
     assert_eq!(skew, 3600);
     let none = HeaderMap::new();
-    assert_eq!(skews.refused(&corrected, None, &none, noon()), None);
+    assert_eq!(
+        skews.refused(&corrected, None, &none, (noon(), TOLERANCE)),
+        None
+    );
     assert_eq!(attempt(&skews).1, 3600);
-    let ours = skews.refused(&corrected, Some(Reason::Clock), &none, noon());
+    let ours = skews.refused(&corrected, Some(Reason::Clock), &none, (noon(), TOLERANCE));
     assert_eq!(ours, Some(Skew::default()));
     assert_eq!(attempt(&skews).1, 0);
 }
