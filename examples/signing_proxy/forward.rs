@@ -13,6 +13,7 @@ use tower_client_auth::{AuthError, AuthErrorKind, AuthHint, AuthOverride, BoxErr
 use crate::body::{Fault, Meter, Metered};
 use crate::callers::Callers;
 use crate::headers::Rules;
+use crate::linger::Lingering;
 use crate::ops::Ops;
 use crate::record::Record;
 use crate::refusal::Refusal;
@@ -60,7 +61,7 @@ impl Proxy {
         request: Request<Incoming>,
         record: &mut Record,
     ) -> Result<Response<Outbound>, Refusal> {
-        let (mut head, body) = request.into_parts();
+        let (mut head, body) = Lingering::request(request).into_parts();
         let target = self.routes.target(&head)?;
         if self.ops_inside
             && target.is_own
