@@ -1,6 +1,7 @@
 //! The example `signing_proxy`, as a process of its own: what callers and upstreams see of it, and what whoever
 //! runs it sees.
 
+mod clients;
 mod smoke;
 
 use std::io::{BufRead, BufReader, Read};
