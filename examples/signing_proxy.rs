@@ -29,6 +29,8 @@ mod forward;
 mod headers;
 #[path = "signing_proxy/hosts.rs"]
 mod hosts;
+#[path = "signing_proxy/linger.rs"]
+mod linger;
 #[path = "signing_proxy/listen.rs"]
 mod listen;
 #[path = "signing_proxy/metrics.rs"]

@@ -2,9 +2,9 @@
 //! behind the layer. What the page says of it is compared with what reached the API.
 
 mod api;
-mod calls;
-mod chromium;
-mod page;
+pub(crate) mod calls;
+pub(crate) mod chromium;
+pub(crate) mod page;
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use chromium::Browser;
 use page::{Outcome, Place};
 
 /// A browser on a machine that is busy with a build takes its time.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 #[tokio::test]
 async fn a_page_calls_what_the_preset_allows_and_reads_what_the_api_answers() {
@@ -58,7 +58,7 @@ async fn a_page_calls_what_the_preset_allows_and_reads_what_the_api_answers() {
 }
 
 impl Case {
-    fn check(&self, seen: &Outcome) {
+    pub(crate) fn check(&self, seen: &Outcome) {
         let name = self.name;
         match self.end {
             End::Answer => {

@@ -2,9 +2,11 @@
 //! as anything of it changes on the way.
 
 mod changes;
-mod fs_server;
-mod generated;
+pub(crate) mod fs_server;
+pub(crate) mod generated;
 mod in_process;
+#[path = "../examples/signing_proxy/linger.rs"]
+mod linger;
 mod ministack;
 mod operations;
 mod oracle;
@@ -33,10 +35,10 @@ use tower_client_auth::{BoxError, Checksum, Chunked, ChunkedBody, SigV4Layer};
 use crate::loopback::{Http, Loopback};
 use generated::Generated;
 
-const KEY: &str = "AKIDEXAMPLE";
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-const REGION: &str = "eu-west-1";
-const BUCKET: &str = "uploads";
+pub(crate) const KEY: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const BUCKET: &str = "uploads";
 const KIB: u64 = 1024;
 
 /// Has a server compute a checksum, and compare it.

@@ -2,15 +2,22 @@
 //! runs it sees.
 
 mod chunks;
+mod clients;
+mod ending;
 mod help;
 mod hosts;
+mod raw;
+mod slow;
 mod smoke;
+mod smuggling;
+mod strangers;
+mod upstreams;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -112,19 +119,11 @@ impl Proxy {
 
     /// Waits until the access log has as many lines.
     pub(crate) fn until_lines(&self, count: usize) -> Vec<Value> {
-        let since = Instant::now();
-        loop {
+        until(|| {
             let lines = self.lines();
-            if lines.len() >= count {
-                return lines;
-            }
-            assert!(
-                since.elapsed() < PATIENCE,
-                "{} lines of {count}",
-                lines.len()
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            (lines.len() >= count).then_some(lines)
+        })
+        .unwrap_or_else(|| panic!("{} lines of {count}", self.lines().len()))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -140,18 +139,8 @@ impl Proxy {
 
     /// Waits until it has ended: whether well, and all that it said.
     pub(crate) fn ended(mut self) -> (bool, String, String) {
-        let since = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                break status;
-            }
-            assert!(
-                since.elapsed() < PATIENCE,
-                "it does not end: {}",
-                self.messages()
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = until(|| self.child.try_wait().expect("a child"));
+        let status = status.unwrap_or_else(|| panic!("it does not end: {}", self.messages()));
         for reader in self.readers.drain(..) {
             reader.join().expect("a reader");
         }
@@ -169,6 +158,18 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What comes before the patience ends.
+pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    None
 }
 
 /// The first address it says it listens on.

@@ -2,7 +2,7 @@
 //! check: MiniStack's, with tokens of its own user pool and of npm's `oidc-provider`.
 
 mod modes;
-mod world;
+pub(crate) mod world;
 
 use futures::future::join_all;
 use http::{Method, Request, StatusCode, Uri};

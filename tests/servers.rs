@@ -20,6 +20,7 @@ pub(crate) use supervised::Supervised;
 
 const SKIP: &str = "TOWER_CLIENT_AUTH_SKIP_SERVERS";
 const REQUIREMENTS: &str = include_str!("servers/requirements.txt");
+const CLIENT_REQUIREMENTS: &str = include_str!("servers/requirements-clients.txt");
 const PACKAGE: &str = include_str!("servers/package.json");
 
 /// Whether a test that needs a server is to be left out; then it says so.
@@ -35,32 +36,40 @@ pub(crate) fn skipped(test: &str) -> bool {
 /// A Python with the packages of `requirements.txt`.
 pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let folder = install("python", REQUIREMENTS, |folder| {
-            run(
-                Command::new("python3").args(["-m", "venv"]).arg(folder),
-                "python3 is missing, or older than 3.10, or without its venv module: install them (on Debian: `apt-get install \
-                 python3 python3-venv`)",
-            );
-            let requirements = folder.join("requirements.txt");
-            fs::write(&requirements, REQUIREMENTS).expect("a file");
-            run(
-                Command::new(folder.join("bin/python"))
-                    .args([
-                        "-m",
-                        "pip",
-                        "install",
-                        "--quiet",
-                        "--disable-pip-version-check",
-                    ])
-                    .arg("--requirement")
-                    .arg(&requirements),
-                "pip cannot install the packages of tests/servers/requirements.txt: is PyPI \
-                 reachable?",
-            );
-        });
-        folder.join("bin/python")
-    })
+    PYTHON.get_or_init(|| environment("python", "requirements.txt", REQUIREMENTS))
+}
+
+/// A Python with boto3 and the aws command line, which want another botocore than the servers.
+pub(crate) fn clients_python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| environment("clients", "requirements-clients.txt", CLIENT_REQUIREMENTS))
+}
+
+/// The Python of a virtual environment.
+fn environment(name: &str, file: &str, requirements: &str) -> PathBuf {
+    let folder = install(name, requirements, |folder| {
+        run(
+            Command::new("python3").args(["-m", "venv"]).arg(folder),
+            "python3 is missing, or older than 3.10, or without its venv module: install them (on Debian: `apt-get install \
+             python3 python3-venv`)",
+        );
+        let list = folder.join("requirements.txt");
+        fs::write(&list, requirements).expect("a file");
+        run(
+            Command::new(folder.join("bin/python"))
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                ])
+                .arg("--requirement")
+                .arg(&list),
+            &format!("pip cannot install the packages of tests/servers/{file}: is PyPI reachable?"),
+        );
+    });
+    folder.join("bin/python")
 }
 
 /// The folder with the packages of `package.json`, for `NODE_PATH`.

@@ -1,12 +1,12 @@
 //! One request, from its head to the end of its answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt as _;
 use tower_client_auth::{AuthError, AuthErrorKind, AuthHint, AuthOverride, BoxError, PayloadHash};
 
@@ -14,6 +14,7 @@ use crate::body::{Fault, Meter, Metered};
 use crate::callers::Callers;
 use crate::chunks::{Decoder, Unchunked};
 use crate::headers::Rules;
+use crate::linger::Lingering;
 use crate::ops::Ops;
 use crate::record::Record;
 use crate::refusal::Refusal;
@@ -61,7 +62,7 @@ impl Proxy {
         request: Request<Incoming>,
         record: &mut Record,
     ) -> Result<Response<Outbound>, Refusal> {
-        let (mut head, body) = request.into_parts();
+        let (mut head, body) = Lingering::request(request).into_parts();
         let target = self.routes.target(&head)?;
         if self.ops_inside
             && target.is_own
@@ -158,7 +159,7 @@ impl Proxy {
         let mut answered = std::pin::pin!(answered);
         loop {
             let deadline = meter.moved() + self.limits.answer_timeout;
-            match timeout_at(deadline.into(), answered.as_mut()).await {
+            match timeout_at(deadline, answered.as_mut()).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => return Err(Failure::of(&error, meter)),
                 Err(_) if meter.moved() + self.limits.answer_timeout > Instant::now() => {}

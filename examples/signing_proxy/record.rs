@@ -4,13 +4,14 @@ use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tower_client_auth::BoxError;
 
 use crate::access_log::{AccessLog, Line, millis};

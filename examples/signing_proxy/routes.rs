@@ -138,8 +138,7 @@ impl Routes {
         }
         let first = path[1..].split('/').next().unwrap_or_default();
         if let Some(upstream) = all.iter().find(|one| *one.name == *first) {
-            let rest = &path[1 + first.len()..];
-            return Ok((upstream, if rest.is_empty() { "/" } else { rest }));
+            return Ok((upstream, &path[1 + first.len()..]));
         }
         match self.upstreams.default {
             Some(at) => Ok((all[at], path)),

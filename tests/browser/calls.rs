@@ -10,11 +10,11 @@ use tower_client_auth::{Clock, PayloadHash};
 
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
-pub(super) const REGION: &str = "eu-west-1";
-pub(super) const KEY: &str = "da2-fakeApiId123456";
-pub(super) const POOL_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
-pub(super) const OIDC_TOKEN: &str = "Bearer mF_9.B5f-4.1JqM";
-pub(super) const LAMBDA_TOKEN: &str = "legacy-token-42";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const KEY: &str = "da2-fakeApiId123456";
+pub(crate) const POOL_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
+pub(crate) const OIDC_TOKEN: &str = "Bearer mF_9.B5f-4.1JqM";
+pub(crate) const LAMBDA_TOKEN: &str = "legacy-token-42";
 
 const BODY: &str = r#"{"item":"tea"}"#;
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -22,7 +22,7 @@ const POOL: (&str, &str) = ("authorization", POOL_TOKEN);
 
 /// How a call ends.
 #[derive(Clone, Copy)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The page reads the handler's answer.
     Answer,
     /// The page reads the API's refusal: its status, and its `x-amzn-errortype`.
@@ -41,26 +41,26 @@ const NO_TOKEN: End = Refusal(401, "UnauthorizedException");
 
 /// A call, as the page is told of it, and what is to come of it.
 #[derive(Serialize)]
-pub(super) struct Case {
+pub(crate) struct Case {
     url: String,
-    pub(super) method: &'static str,
+    pub(crate) method: &'static str,
     headers: BTreeMap<String, String>,
     body: Option<&'static str>,
     /// What the Fetch standard calls so: cookies.
     credentials: &'static str,
-    pub(super) times: usize,
+    pub(crate) times: usize,
 
     #[serde(skip)]
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     #[serde(skip)]
-    pub(super) path: String,
+    pub(crate) path: String,
     #[serde(skip)]
-    pub(super) end: End,
+    pub(crate) end: End,
     #[serde(skip)]
-    pub(super) preflights: usize,
+    pub(crate) preflights: usize,
 }
 
-pub(super) fn from_a_page_on_the_list(api: &str) -> Vec<Case> {
+pub(crate) fn from_a_page_on_the_list(api: &str) -> Vec<Case> {
     let mut cases = Cases::new(api);
     modes(&mut cases);
     preflights(&mut cases);
@@ -70,7 +70,7 @@ pub(super) fn from_a_page_on_the_list(api: &str) -> Vec<Case> {
 }
 
 /// From a page whose origin is not on the list.
-pub(super) fn from_a_stranger(api: &str) -> Vec<Case> {
+pub(crate) fn from_a_stranger(api: &str) -> Vec<Case> {
     let mut cases = Cases::new(api);
     let foreign = "a foreign origin";
     cases.add(foreign, "pool", "GET", &[POOL], Blocked);
@@ -79,6 +79,25 @@ pub(super) fn from_a_stranger(api: &str) -> Vec<Case> {
     cases.add("its simple request", "none", "GET", &[], Unreadable);
     cases.add("any origin", "any-origin", "GET", &[POOL], Answer);
     cases.add("any origin, refused", "any-origin", "GET", &[], NO_TOKEN);
+    cases.cases
+}
+
+/// What a page without any credential calls, of an upstream that a proxy has the key for.
+pub(crate) fn without_a_credential(proxy: &str, upstream: &str, end: End) -> Vec<Case> {
+    let tenant = ("x-tenant", "t1");
+    let mut cases = Cases::new(proxy);
+    cases.add("simple", upstream, "GET", &[], end);
+    cases.add("simple, HEAD", upstream, "HEAD", &[], end);
+    cases.add("with JSON", upstream, "POST", &[JSON], end);
+    cases.add("another method", upstream, "DELETE", &[], end);
+    cases.add("a token of its own", upstream, "GET", &[POOL], end);
+    cases.add(
+        "a header that is not allowed",
+        upstream,
+        "GET",
+        &[tenant],
+        Blocked,
+    );
     cases.cases
 }
 
@@ -271,7 +290,7 @@ impl Case {
     }
 }
 
-pub(super) fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     let token = Some("a/session+token==".to_owned());
     Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, token, None, "tests")
 }

@@ -16,7 +16,7 @@ const NAMED: &str = "TOWER_CLIENT_AUTH_CHROMIUM";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// The browser to test with; if there is none, or none is wanted, it says so.
-pub(super) fn program(test: &str) -> Option<PathBuf> {
+pub(crate) fn program(test: &str) -> Option<PathBuf> {
     if servers::skipped(test) {
         return None;
     }
@@ -44,14 +44,14 @@ fn find(named: Option<OsString>, path: &OsStr) -> Option<PathBuf> {
 }
 
 /// A browser with a profile of its own, both of which are gone when this is dropped.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     process: Option<Supervised>,
     profile: PathBuf,
     log: PathBuf,
 }
 
 impl Browser {
-    pub(super) fn open(program: &Path, url: &str) -> Self {
+    pub(crate) fn open(program: &Path, url: &str) -> Self {
         static OPENED: AtomicUsize = AtomicUsize::new(0);
         let name = format!(
             "browser-{}-{}",
@@ -79,7 +79,7 @@ impl Browser {
     }
 
     /// What comes of `work`, or an error if the browser ends before.
-    pub(super) async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
+    pub(crate) async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
         let mut work = std::pin::pin!(work);
         let mut looks = tokio::time::interval(Duration::from_millis(100));
         loop {
@@ -98,7 +98,7 @@ impl Browser {
     }
 
     /// Where its output goes.
-    pub(super) fn log(&self) -> &Path {
+    pub(crate) fn log(&self) -> &Path {
         &self.log
     }
 }

@@ -15,13 +15,13 @@ use super::calls::Case;
 const PAGE: &str = include_str!("page.html");
 
 /// An origin of its own: a port on loopback, with nobody there yet.
-pub(super) struct Place {
-    pub(super) origin: String,
-    pub(super) listener: TcpListener,
+pub(crate) struct Place {
+    pub(crate) origin: String,
+    pub(crate) listener: TcpListener,
 }
 
 impl Place {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         Self {
@@ -30,30 +30,30 @@ impl Place {
         }
     }
 
-    pub(super) fn serve(self, router: Router) {
+    pub(crate) fn serve(self, router: Router) {
         tokio::spawn(async { axum::serve(self.listener, router).await });
     }
 }
 
 /// What a script could see of a call.
 #[derive(Debug, Deserialize)]
-pub(super) struct Outcome {
-    pub(super) status: Option<u16>,
+pub(crate) struct Outcome {
+    pub(crate) status: Option<u16>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) body: String,
-    pub(super) error: Option<String>,
+    pub(crate) body: String,
+    pub(crate) error: Option<String>,
 }
 
 impl Outcome {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }
 
 /// The outcomes of each case, as the page hands them in. Then it leaves for `next`.
-pub(super) fn serve(
+pub(crate) fn serve(
     place: Place,
     cases: &[Case],
     next: Option<String>,

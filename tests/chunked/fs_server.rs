@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use s3s::auth::SimpleAuth;
@@ -13,7 +14,9 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
+use super::linger::Lingering;
 use super::{BUCKET, KEY, SECRET};
 use crate::servers::{self, Server};
 
@@ -21,13 +24,13 @@ const PORT: &str = "TOWER_CLIENT_AUTH_FS_SERVER_PORT";
 const FOLDER: &str = "TOWER_CLIENT_AUTH_FS_SERVER_FOLDER";
 
 /// Ends when it is dropped, and then its folder is removed.
-pub(super) struct FsServer {
+pub(crate) struct FsServer {
     server: Server,
     folder: TempDir,
 }
 
 impl FsServer {
-    pub(super) fn started() -> Self {
+    pub(crate) fn started() -> Self {
         let folder = folder();
         let program = env::current_exe().expect("this program");
         let server = Server::start(servers::listens, |port| {
@@ -42,12 +45,12 @@ impl FsServer {
         Self { server, folder }
     }
 
-    pub(super) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port)
     }
 
     /// Whether there is no object in the bucket.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let mut objects = fs::read_dir(self.folder.path().join(BUCKET)).expect("a bucket");
         objects.next().is_none()
     }
@@ -81,6 +84,11 @@ async fn serves_until_it_is_ended() {
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");
         let service = service.clone();
+        // As S3 does: a refusal would be lost otherwise while the client still sends.
+        let service = service_fn(move |request| {
+            let service = service.clone();
+            service.oneshot(Lingering::request(request))
+        });
         tokio::spawn(async move {
             let server = auto::Builder::new(TokioExecutor::new());
             // What goes wrong with a connection is the client's to tell.

@@ -93,7 +93,7 @@ where
 }
 
 /// So many bytes from there of what a number stands for.
-pub(super) fn bytes(seed: u64, at: u64, length: u64) -> Bytes {
+pub(crate) fn bytes(seed: u64, at: u64, length: u64) -> Bytes {
     let (first, skipped) = (at / 8, (at % 8) as usize);
     let words = (at % 8 + length).div_ceil(8);
     let mut bytes = Vec::with_capacity(words as usize * 8);

@@ -287,7 +287,7 @@ const TOKENS: [AuthorizationMode; 3] = [
 ];
 
 /// Asks the issuer for a token by OAuth's `client_credentials`, and says how long it lasts.
-async fn grant(issuer: &Uri, client: &str) -> Result<(String, Duration), BoxError> {
+pub(crate) async fn grant(issuer: &Uri, client: &str) -> Result<(String, Duration), BoxError> {
     let form = format!("grant_type=client_credentials&client_id={client}&client_secret={SECRET}");
     let request = Request::post(issuer)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")

@@ -37,9 +37,12 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Where a request goes whose path is below this upstream's own.
+    /// Where a request goes whose path is below this upstream's own, or is that one and has nothing more.
     pub(crate) fn below(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         let mut text = format!("{}{path}", self.path);
+        if text.is_empty() {
+            text.push('/');
+        }
         if let Some(query) = query {
             text.push('?');
             text.push_str(query);

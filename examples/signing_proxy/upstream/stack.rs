@@ -5,7 +5,6 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tower_client_auth::{
@@ -17,9 +16,10 @@ use super::connector::Connections;
 use super::spec::{Payload, Route};
 use crate::body::Metered;
 use crate::chunks::Unchunked;
+use crate::linger::Lingering;
 
 /// What callers send.
-pub(crate) type Inbound = Unchunked<Metered<Incoming>>;
+pub(crate) type Inbound = Unchunked<Metered<Lingering>>;
 
 /// What upstreams answer.
 pub(crate) type Outbound = UnsyncBoxBody<Bytes, BoxError>;
