@@ -48,10 +48,64 @@ impl Upstream {
         String::from_utf8_lossy(&got.concat()).into_owned()
     }
 
-    /// How many requests came, by their heads.
+    /// How many requests came.
     pub(super) fn requests(&self) -> usize {
-        self.got().matches(" HTTP/1.1\r\n").count()
+        self.lines().len()
     }
+
+    /// Their first lines, as a server reads them that goes by what heads say of lengths.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let got = self.got.lock().unwrap_or_else(PoisonError::into_inner);
+        got.iter()
+            .flat_map(|connection| lines_of(connection))
+            .collect()
+    }
+}
+
+/// Of all requests on one connection, the last of which may be under way.
+fn lines_of(mut bytes: &[u8]) -> Vec<String> {
+    let mut lines = Vec::new();
+    while let Some((head, rest)) = split(bytes, b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+        let value = |name: &str| {
+            let values = head.lines().filter_map(|line| line.split_once(':'));
+            let values: Vec<&str> = values
+                .filter(|(n, _)| *n == name)
+                .map(|(_, v)| v.trim())
+                .collect();
+            assert!(values.len() < 2, "two of {name}: {head}");
+            values.first().map(|value| (*value).to_owned())
+        };
+        let (length, coding) = (value("content-length"), value("transfer-encoding"));
+        assert!(length.is_none() || coding.is_none(), "two framings: {head}");
+        lines.push(head.lines().next().unwrap_or_default().to_owned());
+        bytes = match (length, coding.as_deref()) {
+            (Some(length), _) => rest
+                .get(length.parse().expect("a length")..)
+                .unwrap_or_default(),
+            (None, None) => rest,
+            (None, Some("chunked")) => behind_chunks(rest),
+            (None, Some(other)) => panic!("{other}: {head}"),
+        };
+    }
+    lines
+}
+
+fn behind_chunks(mut bytes: &[u8]) -> &[u8] {
+    while let Some((size, rest)) = split(bytes, b"\r\n") {
+        let size = std::str::from_utf8(size).expect("a size");
+        match usize::from_str_radix(size, 16).expect("a size") {
+            // No trailers are sent here.
+            0 => return rest.get(2..).unwrap_or_default(),
+            size => bytes = rest.get(size + 2..).unwrap_or_default(),
+        }
+    }
+    &[]
+}
+
+fn split<'a>(bytes: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let start = bytes.windows(at.len()).position(|window| window == at)?;
+    Some((&bytes[..start], &bytes[start + at.len()..]))
 }
 
 fn serve(mut stream: TcpStream, number: usize, all: &Mutex<Vec<Vec<u8>>>, manner: Manner) {
